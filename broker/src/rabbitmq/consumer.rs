@@ -106,23 +106,23 @@ impl Work {
             let Some(mut link) = self.stopping.run_until_cancelled(dialer.dial()).await else {
                 break;
             };
-            let ended = self.session(&mut link, &mut dialer, &mut started).await;
-            if let Err(lost) = &ended {
-                dialer.complain(&lost.0);
-            }
-            if self.stopping.is_cancelled() {
-                // The link stays open for the acknowledgements of what is in hand.
-                self.in_hand.close();
-                self.in_hand.wait().await;
-                return link.close().await;
+            match self.session(&mut link, &mut dialer, &mut started).await {
+                Ok(()) => return link.close().await,
+                Err(lost) => dialer.complain(&lost.0),
             }
             link.close().await;
         }
+        self.drain().await;
+    }
+
+    /// Waits for the jobs in hand.
+    async fn drain(&self) {
         self.in_hand.close();
         self.in_hand.wait().await;
     }
 
-    /// Consumes over one connection until that is lost (`Err`) or it is time to stop (`Ok`).
+    /// Consumes over one connection until that is lost (`Err`) or, told to stop, the last
+    /// job in hand is done (`Ok`).
     async fn session(
         self: &Arc<Self>,
         Link { connection, pulse }: &mut Link,
@@ -146,6 +146,8 @@ impl Work {
             () = self.stopping.cancelled() => {
                 let cancels = channels.iter().map(|it| it.basic_cancel(TAG.into(), BasicCancelOptions::default()));
                 let _ = timeout(CANCEL_LIMIT, join_all(cancels)).await;
+                // The channels stay open for the acknowledgements of what is in hand.
+                self.drain().await;
                 Ok(())
             }
         }
