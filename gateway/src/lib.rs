@@ -1,1 +1,4 @@
 //! hubbub-gateway
+
+pub mod engine_io;
+pub mod socket_io;

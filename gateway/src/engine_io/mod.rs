@@ -1,0 +1,36 @@
+//! Engine.IO v4: sessions over HTTP long-polling and WebSocket.
+//!
+//! [`EngineServer`] is an endpoint, [`listen`](listen()) puts it on a port beside an actix application, and an
+//! [`EngineService`] receives its sessions. Packets and payloads are pure codecs; a [`Session`] is the state
+//! both transports share.
+
+mod close;
+mod config;
+mod cors;
+mod handshake;
+mod heartbeat;
+mod listener;
+mod outgoing;
+pub mod packet;
+pub mod payload;
+mod polling;
+mod registry;
+mod request;
+mod server;
+mod session;
+mod sid;
+mod timers;
+mod websocket;
+
+pub use self::{
+    close::CloseReason,
+    config::{EngineConfig, Origins},
+    handshake::Handshake,
+    listener::listen,
+    outgoing::{MAX_ATTACHMENTS, Outgoing},
+    packet::Message,
+    registry::EngineService,
+    server::EngineServer,
+    session::{Session, SessionHandler},
+    sid::Sid,
+};

@@ -1,0 +1,159 @@
+//! HTTP long-polling.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, StatusCode, header},
+    web::{Buf as _, BytesMut, Payload},
+};
+use bytestring::ByteString;
+use futures_util::StreamExt as _;
+use tokio::time::timeout;
+
+use super::{
+    close::CloseReason,
+    cors, payload,
+    registry::Registry,
+    request::{Query, Refusal, RequestedTransport},
+    session::Session,
+};
+
+const PACKETS: &str = "text/plain; charset=UTF-8";
+
+/// A reply, before the headers that all of them get.
+struct Reply {
+    content_type: &'static str,
+    body: String,
+}
+
+/// Serves one request.
+pub(super) async fn serve(request: HttpRequest, body: Payload, registry: Arc<Registry>) -> HttpResponse {
+    let origins = &registry.config().origins;
+    if *request.method() == Method::OPTIONS {
+        let mut response = HttpResponse::NoContent();
+        cors::allow(origins, request.headers(), &mut response);
+        cors::allow_preflight(request.headers(), &mut response);
+        return response.finish();
+    }
+    let (status, reply) = match answer(&request, body, &registry).await {
+        Ok(reply) => (StatusCode::OK, reply),
+        Err(refusal) => (
+            refusal.status(),
+            Reply {
+                content_type: "application/json",
+                body: refusal.body(),
+            },
+        ),
+    };
+    let mut response = HttpResponse::build(status);
+    cors::allow(origins, request.headers(), &mut response);
+    response
+        .insert_header((header::CONTENT_TYPE, reply.content_type))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(reply.body)
+}
+
+async fn answer(request: &HttpRequest, body: Payload, registry: &Arc<Registry>) -> Result<Reply, Refusal> {
+    let query = Query::of(request.head());
+    if query.transport()? == RequestedTransport::WebSocket {
+        // A real one does not come here: see `listen`.
+        return Err(Refusal::BadRequest);
+    }
+    let Some(sid) = query.sid()? else {
+        return open(request, &query, registry);
+    };
+    let session = registry.get(sid).ok_or(Refusal::UnknownSid)?;
+    if !query.is_version_4() {
+        return Err(Refusal::BadRequest);
+    }
+    match *request.method() {
+        Method::GET => Ok(Reply {
+            content_type: PACKETS,
+            body: session.poll().await?,
+        }),
+        Method::POST => {
+            post(request, body, &session).await?;
+            Ok(Reply {
+                content_type: "text/html",
+                body: "ok".into(),
+            })
+        }
+        _ => Err(Refusal::BadRequest),
+    }
+}
+
+fn open(request: &HttpRequest, query: &Query<'_>, registry: &Arc<Registry>) -> Result<Reply, Refusal> {
+    if *request.method() != Method::GET {
+        return Err(Refusal::BadHandshakeMethod);
+    }
+    if !query.is_version_4() {
+        return Err(Refusal::UnsupportedVersion);
+    }
+    let session = registry.open(request.head(), RequestedTransport::Polling)?;
+    let body = registry.open_packet(&session, RequestedTransport::Polling);
+    Ok(Reply {
+        content_type: PACKETS,
+        body: body.to_string(),
+    })
+}
+
+async fn post(request: &HttpRequest, body: Payload, session: &Arc<Session>) -> Result<(), Refusal> {
+    let _guard = session.begin_post()?;
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/octet-stream")) {
+        return Err(violated(session));
+    }
+    let body = read(request, body, session.config().max_payload).await?;
+    let body = ByteString::try_from(body.freeze()).map_err(|_| violated(session))?;
+    for packet in payload::decode(&body) {
+        let received = packet
+            .map_err(|_| CloseReason::ProtocolError)
+            .and_then(|packet| session.receive(packet));
+        if received.is_err() {
+            return Err(violated(session));
+        }
+    }
+    settle(session).await;
+    Ok(())
+}
+
+fn violated(session: &Session) -> Refusal {
+    session.close(CloseReason::ProtocolError);
+    Refusal::BadRequest
+}
+
+async fn read(request: &HttpRequest, mut body: Payload, limit: usize) -> Result<BytesMut, Refusal> {
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    if announced
+        .and_then(|text| text.parse::<usize>().ok())
+        .is_some_and(|length| length > limit)
+    {
+        return Err(Refusal::TooLarge);
+    }
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|_| Refusal::BadRequest)?;
+        if bytes.len() + chunk.remaining() > limit {
+            return Err(Refusal::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Holds the answer until the handlers are done, so that a GET sent after it finds their output; not for
+/// long, unless so much waits that the client has to be slowed down.
+async fn settle(session: &Session) {
+    while let Some(handler) = session.handler() {
+        let in_time = timeout(session.config().post_wait, Arc::clone(&handler).settled())
+            .await
+            .is_ok();
+        if in_time || handler.backlog() <= session.config().backlog_limit {
+            return;
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The session's side of HTTP long-polling.
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use super::{CloseReason, Phase, Session, State, Transport};
+use crate::engine_io::{outgoing::MAX_POLLING_PACKETS, payload::PayloadWriter, request::Refusal};
+
+const CLOSE: &str = "1";
+const NOOP: &str = "6";
+
+/// A client that has not seen the probe's answer keeps polling; this keeps that from becoming a busy loop.
+const NOOP_PAUSE: Duration = Duration::from_millis(100);
+
+impl Session {
+    /// Waits for output and gives the body of one GET. Dropping the future means that the client has gone
+    /// away, which ends the session.
+    pub(in crate::engine_io) async fn poll(self: Arc<Self>) -> Result<String, Refusal> {
+        self.check_deadlines();
+        let mut parked = self.park()?;
+        let body = poll_fn(|cx| parked.session.poll_output(cx)).await;
+        parked.answered = true;
+        Ok(body)
+    }
+
+    fn park(self: &Arc<Self>) -> Result<ParkedGet, Refusal> {
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Closed => return Err(Refusal::UnknownSid),
+            Phase::Open if state.transport == Transport::WebSocket => return Err(Refusal::BadRequest),
+            // Also a sign that the parked one is dead: there is no other for a client that went away unseen.
+            _ if state.is_parked => {
+                drop(state);
+                self.close(CloseReason::ProtocolError);
+                return Err(Refusal::BadRequest);
+            }
+            Phase::Open | Phase::Closing { .. } => {}
+        }
+        state.is_parked = true;
+        if let Some(at) = state.noop_at {
+            self.schedule_locked(&mut state, at);
+        }
+        Ok(ParkedGet {
+            session: Arc::clone(self),
+            answered: false,
+        })
+    }
+
+    fn poll_output(&self, cx: &mut Context<'_>) -> Poll<String> {
+        let mut state = self.state.lock();
+        match self.take_body(&mut state) {
+            Some(body) => {
+                state.is_parked = false;
+                Poll::Ready(body)
+            }
+            None => {
+                state.output = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn take_body(&self, state: &mut State) -> Option<String> {
+        match state.phase {
+            Phase::Closed => return Some(CLOSE.into()),
+            Phase::Closing {
+                reason: CloseReason::ClientClose,
+                ..
+            } => {
+                self.finish_locked(state);
+                return Some(NOOP.into());
+            }
+            // The output is the WebSocket's now.
+            _ if state.transport == Transport::WebSocket => return Some(NOOP.into()),
+            Phase::Open | Phase::Closing { .. } => {}
+        }
+        let mut payload = PayloadWriter::default();
+        state.queue.drain_payload(&mut payload);
+        if matches!(state.phase, Phase::Closing { .. })
+            && state.queue.is_empty()
+            && payload.packets() < MAX_POLLING_PACKETS
+        {
+            payload.packet().push_str(CLOSE);
+            self.finish_locked(state);
+        }
+        let now = Instant::now();
+        if payload.packets() == 0 && state.noop_at.is_some_and(|at| at <= now) {
+            payload.packet().push_str(NOOP);
+            state.noop_at = Some(now + NOOP_PAUSE);
+        }
+        (payload.packets() > 0).then(|| payload.finish())
+    }
+
+    /// Admits a POST.
+    pub(in crate::engine_io) fn begin_post(self: &Arc<Self>) -> Result<PostGuard, Refusal> {
+        self.check_deadlines();
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Open if state.transport == Transport::WebSocket => Err(Refusal::BadRequest),
+            Phase::Open if state.is_posting => {
+                drop(state);
+                self.close(CloseReason::ProtocolError);
+                Err(Refusal::BadRequest)
+            }
+            Phase::Open => {
+                state.is_posting = true;
+                Ok(PostGuard {
+                    session: Arc::clone(self),
+                })
+            }
+            Phase::Closing { .. } | Phase::Closed => Err(Refusal::UnknownSid),
+        }
+    }
+}
+
+struct ParkedGet {
+    session: Arc<Session>,
+    answered: bool,
+}
+
+impl Drop for ParkedGet {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.session.state.lock().is_parked = false;
+            self.session.close(CloseReason::TransportClose);
+        }
+    }
+}
+
+/// As long as it lives, another POST to the session is a violation.
+pub(in crate::engine_io) struct PostGuard {
+    session: Arc<Session>,
+}
+
+impl Drop for PostGuard {
+    fn drop(&mut self) {
+        self.session.state.lock().is_posting = false;
+    }
+}

@@ -1,0 +1,118 @@
+//! The session's side of a WebSocket: the upgrade, and handing out what waits.
+
+use std::{
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use super::{CloseReason, Phase, Session, Transport, wake};
+
+/// What a WebSocket gets when it asks for output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine_io) enum Fill {
+    /// Frames were written.
+    Data,
+    /// Nothing waits; the task will be woken.
+    Idle,
+    /// Everything was handed out and the session is over.
+    Over(CloseReason),
+}
+
+impl Session {
+    /// Claims a polling session for an upgrade. False when it is no longer to be had.
+    pub(in crate::engine_io) fn begin_upgrade(&self) -> bool {
+        let mut state = self.state.lock();
+        let claimed = matches!(state.phase, Phase::Open) && state.transport == Transport::Polling;
+        if claimed {
+            state.transport = Transport::Upgrading;
+            state.heartbeat.pause();
+        }
+        claimed
+    }
+
+    /// The probe was answered: from now on GETs are answered at once, so that the client can let go of them.
+    pub(in crate::engine_io) fn probed(&self) {
+        let mut state = self.state.lock();
+        state.noop_at = Some(Instant::now());
+        wake(state.output.take());
+    }
+
+    /// The WebSocket failed the upgrade; the session goes on polling, and may die of silence again.
+    pub(in crate::engine_io) fn abandon_upgrade(&self) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        if state.transport == Transport::Upgrading {
+            state.transport = Transport::Polling;
+            state.noop_at = None;
+            state.heartbeat.resume(now);
+            self.schedule_locked(&mut state, now);
+        }
+    }
+
+    /// The WebSocket is the transport from now on. False when the session has ended meanwhile.
+    pub(in crate::engine_io) fn complete_upgrade(&self, binary_as_text: bool) -> bool {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        if !matches!(state.phase, Phase::Open) || state.transport != Transport::Upgrading {
+            return false;
+        }
+        state.transport = Transport::WebSocket;
+        state.binary_as_text = binary_as_text;
+        state.noop_at = None;
+        let pinged = if state.heartbeat.resume(now) {
+            self.push_ping(&mut state)
+        } else {
+            Ok(())
+        };
+        wake(state.output.take());
+        self.schedule_locked(&mut state, now);
+        drop(state);
+        if let Err(reason) = pinged {
+            self.close(reason);
+        }
+        true
+    }
+
+    /// Writes about `target` bytes of waiting frames, or leaves the waker.
+    pub(in crate::engine_io) fn fill_frames(
+        &self,
+        cx: &Context<'_>,
+        target: usize,
+        out: &mut Vec<u8>,
+    ) -> Fill {
+        let mut state = self.state.lock();
+        let binary_as_text = state.binary_as_text;
+        let before = out.len();
+        state.queue.drain_frames(target, binary_as_text, out);
+        if out.len() > before {
+            return Fill::Data;
+        }
+        match state.phase {
+            Phase::Open => {
+                state.output = Some(cx.waker().clone());
+                Fill::Idle
+            }
+            Phase::Closing { reason, .. } => Fill::Over(reason),
+            Phase::Closed => Fill::Over(CloseReason::TransportClose),
+        }
+    }
+
+    /// Ready when the session is over; leaves the waker otherwise.
+    pub(in crate::engine_io) fn poll_over(&self, cx: &Context<'_>) -> Poll<CloseReason> {
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Open => {
+                state.watcher = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Phase::Closing { reason, .. } => Poll::Ready(reason),
+            Phase::Closed => Poll::Ready(CloseReason::TransportClose),
+        }
+    }
+
+    /// The WebSocket is gone, and with it the session.
+    pub(in crate::engine_io) fn websocket_gone(&self) {
+        self.close(CloseReason::TransportClose);
+        self.finish_locked(&mut self.state.lock());
+    }
+}
