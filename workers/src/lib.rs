@@ -1,1 +1,4 @@
 //! hubbub-workers
+
+pub mod outbound;
+pub mod signing;

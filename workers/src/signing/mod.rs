@@ -1,0 +1,4 @@
+//! The two signatures that every webhook carries: pure functions over the bytes that are sent.
+
+pub mod standard;
+pub mod twilio;
