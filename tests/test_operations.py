@@ -82,7 +82,9 @@ def test_the_first_start_prints_the_credentials_once_and_keeps_them_to_the_owner
     assert sid, first
     [token] = set(re.findall(r"\b[0-9a-f]{32}\b", first)) - {sid[0]}
     assert can_list_services(node, sid[0], token)
-    kept = [path for path in (tmp_path / "fresh-data").rglob("*") if path.is_file() and token in path.read_text("latin-1")]
+    kept = [
+        path for path in (tmp_path / "fresh-data").rglob("*") if path.is_file() and token in path.read_text("latin-1")
+    ]
     assert kept, "the token is kept"
     assert {stat.S_IMODE(path.stat().st_mode) for path in kept} == {0o600}
     assert node.stop() == 0
@@ -116,7 +118,9 @@ def can_list_services(node, sid, token):
     ],
 )
 def test_a_wrong_setting_stops_the_start_and_names_the_variable(tmp_path, variable, value):
-    ended = run_command(settings={**Node("wrong", tmp_path, {}).settings, "HUBBUB_AUTH_TOKEN": "a" * 32, variable: value})
+    ended = run_command(
+        settings={**Node("wrong", tmp_path, {}).settings, "HUBBUB_AUTH_TOKEN": "a" * 32, variable: value}
+    )
     assert ended.returncode != 0
     assert variable in ended.stderr, ended.stderr
     assert "panicked" not in ended.stderr, ended.stderr

@@ -145,7 +145,7 @@ async def test_engine_handshakes_are_checked(chat):
     assert set(json.loads(opened.text[1:])) == {"sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"}
 
 
-MALFORMED = ["nonsense", "9", "4", "4abc", "47", '42{}', "42[]", '42["sendMessage"', "451-", "40[1]", "4" + "[" * 5_000]
+MALFORMED = ["nonsense", "9", "4", "4abc", "47", "42{}", "42[]", '42["sendMessage"', "451-", "40[1]", "4" + "[" * 5_000]
 
 
 async def test_malformed_packets_close_their_own_socket_only(chat):

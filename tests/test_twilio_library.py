@@ -40,7 +40,9 @@ def test_a_new_service_has_the_documented_defaults(chat):
     service = chat.service
     assert service.sid.startswith("IS") and len(service.sid) == 34
     assert service.account_sid == chat.cluster.account_sid
-    assert isinstance(service.date_created, datetime.datetime), "dates have whole seconds, or the library hands out text"
+    assert isinstance(service.date_created, datetime.datetime), (
+        "dates have whole seconds, or the library hands out text"
+    )
     assert service.limits == {"channel_members": 100, "user_channels": 250}
     assert (service.typing_indicator_timeout, service.consumption_report_interval) == (5, 10)
     assert (service.read_status_enabled, service.reachability_enabled) == (True, False)
@@ -209,7 +211,9 @@ def test_a_list_of_130_messages_is_paged_without_loss_or_repeat(chat):
     expected = [str(number) for number in range(130)]
     assert [message.body for message in messages.list()] == expected
     assert [message.body for message in messages.list(page_size=7)] == expected
-    assert [message.body for message in messages.list(limit=500)] == expected, "a page size of 500 is clamped, not refused"
+    assert [message.body for message in messages.list(limit=500)] == expected, (
+        "a page size of 500 is clamped, not refused"
+    )
     assert [message.body for message in messages.list(order="desc", page_size=60)] == expected[::-1]
     assert [message.body for message in messages.list(limit=3)] == expected[:3]
     page = messages.page(page_size=50)

@@ -90,9 +90,7 @@ class JsClient:
         self._name = driver.register(self)
 
     async def open(self, url, auth, transports, upgrade):
-        await self._driver.ask(
-            "open", socket=self._name, url=url, auth=auth, transports=transports, upgrade=upgrade
-        )
+        await self._driver.ask("open", socket=self._name, url=url, auth=auth, transports=transports, upgrade=upgrade)
 
     async def call(self, event, *args):
         return await self._driver.ask("emit", socket=self._name, event=event, args=args, ack=True)

@@ -107,12 +107,12 @@ class Person:
             raise Refused(verb, answer["error"])
         return answer["data"]
 
-    async def is_refused(self, verb, *arguments, code, **argument):
-        """Fails unless the verb is answered with this code; returns the refusal."""
+    async def is_refused(self, verb, *arguments, code=None, status=None, **argument):
+        """Fails unless the verb is answered with this code, or this HTTP status; returns the refusal."""
         try:
             data = await self.asks(verb, *arguments, **argument)
         except Refused as refusal:
-            assert refusal.code == code, refusal
+            assert code in (None, refusal.code) and status in (None, refusal.status), refusal
             return refusal
         raise AssertionError(f"{verb} was allowed: {data!r}")
 

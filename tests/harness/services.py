@@ -15,7 +15,7 @@ SERVICES = ROOT / "deploy" / "services"
 def _setting(name):
     if value := os.environ.get(name):
         return value
-    raise AssertionError(f"{name} is not set: start the services and run `eval \"$(deploy/services env)\"`")
+    raise AssertionError(f'{name} is not set: start the services and run `eval "$(deploy/services env)"`')
 
 
 def _run(*arguments):
