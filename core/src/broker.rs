@@ -65,6 +65,12 @@ pub trait Bus: Send + Sync {
 
     /// Whether a broker link is up at this moment (`/readyz`, metrics).
     fn is_connected(&self) -> bool;
+
+    /// Whether other processes hear what is published here. In process nobody else does, and what is committed
+    /// needs no outbox.
+    fn crosses_processes(&self) -> bool {
+        true
+    }
 }
 
 /// A gateway's ear on the bus.
@@ -160,7 +166,12 @@ pub trait Jobs: Send + Sync {
     ///
     /// # Errors
     /// [`BrokerError::Unavailable`] when the broker cannot be reached for the first time.
-    async fn consume(&self, class: JobClass, prefetch: u16, handler: Arc<dyn JobHandler>) -> Result<Box<dyn Consumer>, BrokerError>;
+    async fn consume(
+        &self,
+        class: JobClass,
+        prefetch: u16,
+        handler: Arc<dyn JobHandler>,
+    ) -> Result<Box<dyn Consumer>, BrokerError>;
 }
 
 /// A running consumer.

@@ -1,4 +1,34 @@
 //! The heart of Hubbub: identifiers, errors, entities, queries, rules, domain functions and events.
 //! It knows neither HTTP nor sockets nor a broker; the doors (`api`, `gateway`, `workers`) parse, call and render.
 
+pub mod access_tokens;
+pub mod accounts;
+pub mod api_keys;
 pub mod broker;
+mod change;
+pub mod channels;
+pub mod ctx;
+pub mod db;
+pub mod entities;
+pub mod error;
+pub mod events;
+pub mod input;
+pub mod members;
+pub mod messages;
+pub mod paging;
+pub mod permissions;
+pub mod roles;
+pub mod secrets;
+pub mod services;
+pub mod sid;
+mod sql;
+pub mod timestamp;
+pub mod topic;
+pub mod user_channels;
+pub mod users;
+pub mod webhooks;
+
+pub use ctx::{BaseUrl, Caller, Core, Ctx, Settings};
+pub use error::{Error, ErrorCode, Result};
+pub use secrets::{Secret, Vault};
+pub use timestamp::Timestamp;

@@ -1,0 +1,193 @@
+//! Making, changing and deleting channels.
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    sea_query::{Expr, ExprTrait, Query},
+};
+
+use super::{PRIVATE, PUBLIC, lock_access, store};
+use crate::{
+    change::Change,
+    ctx::Ctx,
+    db::is_duplicate,
+    entities::{channel, member, user},
+    error::{Error, ErrorCode, Result},
+    events::{EventKind, Resource},
+    input::{self, ChannelRef},
+    permissions::Permission,
+    sid::ChannelSid,
+    timestamp::Timestamp,
+};
+
+/// A channel to make.
+#[derive(Debug, Clone, Default)]
+pub struct NewChannel {
+    /// A name for people.
+    pub friendly_name: Option<String>,
+    /// A name to address it by.
+    pub unique_name: Option<String>,
+    /// JSON text.
+    pub attributes: Option<String>,
+    /// `public` (the default) or `private`.
+    pub kind: Option<String>,
+    /// For imports.
+    pub date_created: Option<Timestamp>,
+    /// For imports.
+    pub date_updated: Option<Timestamp>,
+    /// For imports; the caller otherwise.
+    pub created_by: Option<String>,
+}
+
+fn taken(error: sea_orm::DbErr) -> Error {
+    if is_duplicate(&error, &["uq_channels_unique_name", "channels.unique_name"]) {
+        ErrorCode::UniqueNameTaken.into()
+    } else {
+        error.into()
+    }
+}
+
+/// Makes a channel and announces it.
+///
+/// # Errors
+/// 50307 when the service has a channel of that unique name; the code of the field that is wrong.
+pub async fn create(ctx: &Ctx, new: NewChannel) -> Result<channel::Model> {
+    let now = Timestamp::now();
+    let kind = match new.kind.as_deref() {
+        None | Some("" | PUBLIC) => PUBLIC,
+        Some(PRIVATE) => PRIVATE,
+        Some(_) => return Err(Error::parameter("Type", "must be public or private")),
+    };
+    let created_by = match &new.created_by {
+        Some(author) => input::author("CreatedBy", author, ErrorCode::AuthorTooLong)?,
+        None => ctx.caller.actor().to_owned(),
+    };
+    let date_created = new.date_created.unwrap_or(now);
+    let mut row = channel::Model {
+        service_id: ctx.scope(),
+        id: ChannelSid::generate(),
+        unique_name: new.unique_name.as_deref().map_or(Ok(None), input::unique_name)?,
+        friendly_name: new
+            .friendly_name
+            .as_deref()
+            .map_or(Ok(None), input::friendly_name)?,
+        attributes: input::attributes(new.attributes.as_deref().unwrap_or_default())?,
+        kind: kind.to_owned(),
+        created_by,
+        members_count: 0,
+        messages_count: 0,
+        next_index: 0,
+        last_seq: 0,
+        last_event_at: now,
+        last_message_id: None,
+        last_message_at: None,
+        deleted_at: None,
+        date_created,
+        date_updated: new.date_updated.unwrap_or(date_created),
+    };
+    let mut change = Change::begin(ctx).await?;
+    // Recorded first, so that the row goes in with its `last_seq`.
+    change
+        .record(&mut row, EventKind::ChannelAdded, |row| {
+            Resource::Channel(Box::new(row.clone()))
+        })
+        .await?;
+    let row = row.into_active_model().insert(&change.tx).await.map_err(taken)?;
+    change.commit().await?;
+    Ok(row)
+}
+
+/// What to change of a channel; `None` leaves it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateChannel {
+    /// Empty clears it.
+    pub friendly_name: Option<String>,
+    /// Empty clears it.
+    pub unique_name: Option<String>,
+    /// JSON text.
+    pub attributes: Option<String>,
+    /// For imports.
+    pub date_created: Option<Timestamp>,
+    /// For imports.
+    pub date_updated: Option<Timestamp>,
+    /// For imports.
+    pub created_by: Option<String>,
+}
+
+/// Changes a channel.
+///
+/// # Errors
+/// 20404, 50307; 50107 when the caller's roles do not allow it; the code of the field that is wrong.
+pub async fn update(ctx: &Ctx, channel: &ChannelRef, update: UpdateChannel) -> Result<channel::Model> {
+    let mut change = Change::begin(ctx).await?;
+    let access = lock_access(ctx, &change.tx, channel).await?;
+    if update.friendly_name.is_some() || update.unique_name.is_some() {
+        access.require(Permission::EditChannelName)?;
+    }
+    if update.attributes.is_some() {
+        access.require(Permission::EditChannelAttributes)?;
+    }
+    let mut row = access.channel;
+    if let Some(name) = &update.friendly_name {
+        row.friendly_name = input::friendly_name(name)?;
+    }
+    if let Some(name) = &update.unique_name {
+        row.unique_name = input::unique_name(name)?;
+    }
+    if let Some(text) = &update.attributes {
+        row.attributes = input::attributes(text)?;
+    }
+    if let Some(author) = &update.created_by {
+        row.created_by = input::author("CreatedBy", author, ErrorCode::AuthorTooLong)?;
+    }
+    if let Some(date) = update.date_created {
+        row.date_created = date;
+    }
+    row.date_updated = update.date_updated.unwrap_or_else(Timestamp::now);
+    change
+        .record(&mut row, EventKind::ChannelUpdated, |row| {
+            Resource::Channel(Box::new(row.clone()))
+        })
+        .await?;
+    store(&change.tx, &row).await.map_err(taken)?;
+    change.commit().await?;
+    Ok(row)
+}
+
+/// Deletes a channel. Its name is free at once and nothing of it can be reached any more; the rows stay until the
+/// event log is trimmed, so that members who come back hear of its end.
+///
+/// # Errors
+/// 20404; 50107 when the caller's roles do not allow it.
+pub async fn delete(ctx: &Ctx, channel: &ChannelRef) -> Result<()> {
+    let mut change = Change::begin(ctx).await?;
+    let access = lock_access(ctx, &change.tx, channel).await?;
+    access.require(Permission::DestroyChannel)?;
+    let mut row = access.channel;
+    change
+        .record(&mut row, EventKind::ChannelRemoved, |row| {
+            Resource::Channel(Box::new(row.clone()))
+        })
+        .await?;
+    row.unique_name = None;
+    row.deleted_at = Some(row.last_event_at);
+    store(&change.tx, &row).await?;
+    user::Entity::update_many()
+        .col_expr(
+            user::Column::JoinedChannelsCount,
+            Expr::col(user::Column::JoinedChannelsCount).sub(1),
+        )
+        .filter(user::Column::ServiceId.eq(ctx.scope()))
+        .filter(
+            user::Column::Identity.in_subquery(
+                Query::select()
+                    .column(member::Column::Identity)
+                    .from(member::Entity)
+                    .and_where(member::Column::ServiceId.eq(ctx.scope()))
+                    .and_where(member::Column::ChannelId.eq(row.id))
+                    .to_owned(),
+            ),
+        )
+        .exec(&change.tx)
+        .await?;
+    change.commit().await
+}

@@ -1,0 +1,114 @@
+//! Channels, addressed by SID or unique name.
+
+mod access;
+mod actions;
+mod view;
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    Select,
+};
+
+pub(crate) use access::lock_access;
+pub use access::{Access, access};
+pub use actions::{NewChannel, UpdateChannel, create, delete, update};
+pub use view::{ChannelView, view};
+
+use crate::{
+    ctx::Ctx,
+    entities::channel,
+    error::Result,
+    input::ChannelRef,
+    paging::{self, Key, Order, Page, PageRequest},
+    sid::ServiceSid,
+};
+
+/// The type of a channel that every user of the service may find and join.
+pub const PUBLIC: &str = "public";
+/// The type of a channel that only its members see.
+pub const PRIVATE: &str = "private";
+
+fn scoped(service: ServiceSid) -> Select<channel::Entity> {
+    channel::Entity::find()
+        .filter(channel::Column::ServiceId.eq(service))
+        .filter(channel::Column::DeletedAt.is_null())
+}
+
+fn addressed(service: ServiceSid, channel: &ChannelRef) -> Select<channel::Entity> {
+    match channel {
+        ChannelRef::Sid(id) => scoped(service).filter(channel::Column::Id.eq(*id)),
+        ChannelRef::Name(name) => scoped(service).filter(channel::Column::UniqueName.eq(name)),
+    }
+}
+
+/// The channel so addressed, if there is one.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn find(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    channel: &ChannelRef,
+) -> Result<Option<channel::Model>> {
+    Ok(addressed(service, channel).one(db).await?)
+}
+
+/// The channel so addressed.
+///
+/// # Errors
+/// 20404 when there is none.
+pub async fn get(ctx: &Ctx, channel: &ChannelRef) -> Result<channel::Model> {
+    find(ctx.reader(), ctx.scope(), channel)
+        .await?
+        .ok_or_else(|| missing(ctx, channel))
+}
+
+/// The refusal when there is no such channel.
+#[must_use]
+pub fn missing(ctx: &Ctx, channel: &ChannelRef) -> crate::Error {
+    ctx.not_found(format_args!("Channels/{channel}"))
+}
+
+/// The channel so addressed, locked until the transaction ends: whoever holds it makes the next event of its order.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn lock(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    channel: &ChannelRef,
+) -> Result<Option<channel::Model>> {
+    Ok(addressed(service, channel).lock_exclusive().one(db).await?)
+}
+
+/// Writes a locked channel back.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn store(db: &impl ConnectionTrait, channel: &channel::Model) -> Result<(), sea_orm::DbErr> {
+    channel
+        .clone()
+        .into_active_model()
+        .reset_all()
+        .update(db)
+        .await
+        .map(|_| ())
+}
+
+/// The service's channels of these types (`public` when none is given), oldest first.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn list(ctx: &Ctx, kinds: &[&'static str], request: &PageRequest) -> Result<Page<channel::Model>> {
+    let kinds = if kinds.is_empty() { &[PUBLIC] } else { kinds };
+    let select = scoped(ctx.scope()).filter(channel::Column::Kind.is_in(kinds.iter().copied()));
+    paging::fetch(
+        ctx.reader(),
+        select,
+        channel::Column::Id,
+        Order::Ascending,
+        request,
+        |row: &channel::Model| Key::Uuid(row.id.0),
+    )
+    .await
+}

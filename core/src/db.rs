@@ -1,0 +1,172 @@
+//! The database: one handle for reading, one for writing, and the driver facts that differ between the two kinds.
+
+use std::{path::Path, time::Duration};
+
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqlErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    sqlx::{self, sqlite::SqliteJournalMode, sqlite::SqliteSynchronous},
+};
+
+use crate::error::{Error, Result};
+
+/// How long a transaction may last before its commit is asked for. Cursors rely on it: see `events::cursor`.
+pub const TRANSACTION_LIMIT: Duration = Duration::from_secs(5);
+
+/// Connections to the database. SQLite has one writing connection, so that writers queue instead of failing.
+#[derive(Clone)]
+pub struct Db {
+    reader: DatabaseConnection,
+    writer: DatabaseConnection,
+}
+
+impl Db {
+    /// Opens (and if needed creates) the SQLite file, in WAL mode with a full sync at each commit.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub async fn sqlite(path: &Path) -> Result<Self, DbErr> {
+        let connect = |connections: u32| {
+            let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", path.display()));
+            options
+                .max_connections(connections)
+                .min_connections(1)
+                .sqlx_logging(false);
+            options.map_sqlx_sqlite_opts(|options| {
+                options
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .busy_timeout(TRANSACTION_LIMIT)
+                    .statement_cache_capacity(200)
+                    .pragma("cache_size", "-8000")
+            });
+            Database::connect(options)
+        };
+        // The writer first: it creates the file and turns WAL on.
+        let writer = connect(1).await?;
+        Ok(Self {
+            reader: connect(4).await?,
+            writer,
+        })
+    }
+
+    /// Connects to Postgres.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn postgres(url: &str, connections: u32) -> Result<Self, DbErr> {
+        let mut options = ConnectOptions::new(url.to_owned());
+        options
+            .max_connections(connections)
+            .min_connections(1)
+            .acquire_timeout(TRANSACTION_LIMIT)
+            .connect_timeout(TRANSACTION_LIMIT)
+            .sqlx_logging(false);
+        options.map_sqlx_postgres_opts(|options| {
+            options
+                .application_name("hubbub")
+                .statement_cache_capacity(500)
+                .options([
+                    ("statement_timeout", "5s"),
+                    ("lock_timeout", "4s"),
+                    ("idle_in_transaction_session_timeout", "15s"),
+                ])
+        });
+        let pool = Database::connect(options).await?;
+        Ok(Self {
+            reader: pool.clone(),
+            writer: pool,
+        })
+    }
+
+    /// For queries outside a transaction.
+    #[must_use]
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// For single statements that write, and for migrations.
+    #[must_use]
+    pub fn writer(&self) -> &DatabaseConnection {
+        &self.writer
+    }
+
+    /// Which kind of database it is.
+    #[must_use]
+    pub fn backend(&self) -> DbBackend {
+        self.reader.get_database_backend()
+    }
+
+    /// Begins a writing transaction.
+    ///
+    /// # Errors
+    /// 20503 when no connection is to be had.
+    pub async fn begin(&self) -> Result<DatabaseTransaction> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: (self.backend() == DbBackend::Sqlite)
+                .then_some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(self.writer.begin_with_options(options).await?)
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> bool {
+        self.reader.ping().await.is_ok()
+    }
+
+    /// Closes the connections; SQLite checkpoints its log.
+    pub async fn close(self) {
+        for connection in [self.reader, self.writer] {
+            let _ = connection.close().await;
+        }
+    }
+}
+
+/// Whether the error is the violation of a unique constraint: the name of the constraint or the columns in its
+/// text contain `hint` (Postgres names the constraint, SQLite the columns).
+#[must_use]
+pub fn is_duplicate(error: &DbErr, hints: &[&str]) -> bool {
+    match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(text)) => hints.iter().any(|hint| text.contains(hint)),
+        _ => false,
+    }
+}
+
+/// Whether the database itself is away or too busy, as opposed to refusing this one statement.
+#[must_use]
+pub fn is_unavailable(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+            match &**cause {
+                sqlx::Error::Io(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed => true,
+                // Postgres: connection exceptions, shut-downs, too many clients, time-outs, serialisation.
+                // SQLite: 5 busy, 6 locked, and their extended forms.
+                sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| {
+                    ["08", "57", "53", "40", "55P03"]
+                        .iter()
+                        .any(|class| code.len() == 5 && code.starts_with(class))
+                        || code
+                            .parse::<u32>()
+                            .is_ok_and(|code| code < 1000 && matches!(code & 0xff, 5 | 6))
+                }),
+                _ => false,
+            }
+        }
+        _ => false,
+    }
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        if is_unavailable(&error) {
+            Error::unavailable(error)
+        } else {
+            Error::internal(error)
+        }
+    }
+}

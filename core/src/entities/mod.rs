@@ -1,0 +1,13 @@
+//! The rows, one entity a table. Keys begin with the tenant.
+
+pub mod account;
+pub mod api_key;
+pub mod channel;
+pub mod channel_event;
+pub mod member;
+pub mod message;
+pub mod outbox;
+pub mod role;
+pub mod service;
+pub mod user;
+pub mod webhook_delivery;

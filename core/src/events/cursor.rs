@@ -1,0 +1,254 @@
+//! Cursors: where a client stands in all its channels at once, small however many they are.
+//!
+//! A cursor holds a watermark, up to which the gateway is known to have delivered everything, and the `seq` that the
+//! client has of each channel that was active around or after it. An event's time is taken under its channel's lock
+//! and its transaction commits at most [`TRANSACTION_LIMIT`] later, so whatever was committed without the client's
+//! knowledge has a time after the watermark less [`MARGIN`]. No server keeps anything for a client that is away.
+
+use std::{collections::HashMap, time::Duration};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
+
+use super::log::{self, Stretch};
+use crate::{
+    db::TRANSACTION_LIMIT,
+    error::Result,
+    sid::{AccountSid, ChannelSid, ServiceSid},
+    sql::Sql,
+    timestamp::Timestamp,
+    topic::Topic,
+};
+
+/// How far an event's time may lie before its commit becomes visible: the longest transaction, and as much again
+/// for clocks that disagree and commits that take their time.
+pub const MARGIN: Duration = Duration::from_secs(2 * TRANSACTION_LIMIT.as_secs());
+
+const VERSION: u8 = 1;
+
+/// Where a client stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// Whose it is.
+    owner: u64,
+    /// Up to here everything was delivered.
+    pub watermark: Timestamp,
+    /// The `seq` that the client has of channels with events after the watermark less [`MARGIN`].
+    recent: HashMap<u64, i64>,
+}
+
+fn owner(service: ServiceSid, identity: &str) -> u64 {
+    Topic::user(service, identity).0
+}
+
+/// A channel's tag in cursors: the random half of its UUID.
+#[must_use]
+pub fn tag(channel: ChannelSid) -> u64 {
+    channel.0.as_u64_pair().1
+}
+
+/// Writes a cursor of this user; `recent` are channels' [`tag`]s with the `seq` that the client has.
+#[must_use]
+pub fn encode(
+    service: ServiceSid,
+    identity: &str,
+    watermark: Timestamp,
+    recent: impl IntoIterator<Item = (u64, i64)>,
+) -> String {
+    let mut bytes = Vec::with_capacity(32);
+    bytes.push(VERSION);
+    bytes.extend_from_slice(&owner(service, identity).to_be_bytes());
+    bytes.extend_from_slice(&watermark.0.to_be_bytes());
+    for (tag, seq) in recent {
+        bytes.extend_from_slice(&tag.to_be_bytes());
+        bytes.extend_from_slice(&seq.to_be_bytes());
+    }
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+impl Cursor {
+    /// Reads a cursor; `None` when it is unreadable or another user's.
+    #[must_use]
+    pub fn decode(text: &str, service: ServiceSid, identity: &str) -> Option<Self> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (&[VERSION], rest) = bytes.split_first_chunk::<1>()? else {
+            return None;
+        };
+        let (given, rest) = rest.split_first_chunk::<8>()?;
+        let (watermark, rest) = rest.split_first_chunk::<8>()?;
+        if u64::from_be_bytes(*given) != owner(service, identity) {
+            return None;
+        }
+        let (pairs, []) = rest.as_chunks::<16>() else {
+            return None;
+        };
+        let recent = pairs
+            .iter()
+            .filter_map(|pair| {
+                let (tag, seq) = pair.split_first_chunk::<8>()?;
+                Some((u64::from_be_bytes(*tag), i64::from_be_bytes(seq.try_into().ok()?)))
+            })
+            .collect();
+        Some(Self {
+            owner: u64::from_be_bytes(*given),
+            watermark: Timestamp(i64::from_be_bytes(*watermark)),
+            recent,
+        })
+    }
+}
+
+/// A channel that a user is a member of, as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscription {
+    /// The channel.
+    pub channel: ChannelSid,
+    /// Its latest event.
+    pub last_seq: i64,
+    /// When that was committed.
+    pub last_event_at: Timestamp,
+    /// Whether the channel was deleted: its end may have to be told, but nothing comes after it.
+    pub deleted: bool,
+}
+
+/// The user's channels, in one query however many there are.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn subscriptions(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    identity: &str,
+) -> Result<Vec<Subscription>> {
+    let mut sql = Sql::new(
+        "SELECT c.id, c.last_seq, c.last_event_at, c.deleted_at FROM members m \
+         JOIN channels c ON c.service_id = m.service_id AND c.id = m.channel_id WHERE m.service_id = ",
+    );
+    sql.bind(service).push(" AND m.identity = ").bind(identity);
+    sql.all(db)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(Subscription {
+                channel: row.try_get("", "id")?,
+                last_seq: row.try_get("", "last_seq")?,
+                last_event_at: row.try_get("", "last_event_at")?,
+                deleted: row.try_get::<Option<Timestamp>>("", "deleted_at")?.is_some(),
+            })
+        })
+        .collect()
+}
+
+/// What a returning client missed: stretches of channels, to be read and delivered one after the other.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn missed(
+    db: &DatabaseConnection,
+    account: AccountSid,
+    service: ServiceSid,
+    identity: &str,
+    cursor: &Cursor,
+    subscriptions: &[Subscription],
+) -> Result<Vec<Stretch>> {
+    let since = cursor.watermark.minus(MARGIN);
+    let mut changes: HashMap<ChannelSid, Vec<log::MembershipChange>> = HashMap::new();
+    for change in log::membership_changes(db, service, identity, since).await? {
+        changes.entry(change.channel).or_default().push(change);
+    }
+    let mut stretches = Vec::new();
+    let mut joined_now: HashMap<ChannelSid, i64> = HashMap::new();
+    let active = subscriptions
+        .iter()
+        .filter(|subscription| subscription.last_event_at > since);
+    let mut channels: Vec<ChannelSid> = changes.keys().copied().collect();
+    for subscription in active {
+        joined_now.insert(subscription.channel, subscription.last_seq);
+        if !changes.contains_key(&subscription.channel) {
+            channels.push(subscription.channel);
+        }
+    }
+    for channel in channels {
+        let known = match cursor.recent.get(&tag(channel)) {
+            Some(seq) => *seq,
+            None => log::seq_at(db, service, channel, since).await?,
+        };
+        let changes = changes.get(&channel).map_or(&[][..], Vec::as_slice);
+        let spans = spans(known, changes, joined_now.get(&channel).copied());
+        stretches.extend(spans.into_iter().map(|(after, until)| Stretch {
+            account,
+            service,
+            channel,
+            after,
+            until,
+        }));
+    }
+    Ok(stretches)
+}
+
+/// The stretches of one channel that a member may hear: from what it knows to each leave, from each join on, and to
+/// the end (`last_seq`) when it is a member now.
+fn spans(known: i64, changes: &[log::MembershipChange], last_seq: Option<i64>) -> Vec<(i64, i64)> {
+    let mut spans = Vec::new();
+    let mut changes = changes.iter().filter(|change| change.seq > known).peekable();
+    // Before the first change the opposite held; without any, what holds now held all along.
+    let mut from = match changes.peek() {
+        Some(first) => (!first.joined).then_some(known),
+        None => last_seq.map(|_| known),
+    };
+    for change in changes {
+        if change.joined {
+            from = Some(change.seq - 1);
+        } else if let Some(start) = from.take() {
+            spans.push((start, change.seq));
+        }
+    }
+    if let (Some(start), Some(last)) = (from, last_seq)
+        && start < last
+    {
+        spans.push((start, last));
+    }
+    spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use log::MembershipChange;
+
+    #[test]
+    fn a_cursor_is_read_only_by_its_owner() {
+        let service = ServiceSid::generate();
+        let channel = ChannelSid::generate();
+        let text = encode(service, "alice", Timestamp(77), [(tag(channel), 5)]);
+        let cursor = Cursor::decode(&text, service, "alice").unwrap();
+        assert_eq!(cursor.watermark, Timestamp(77));
+        assert_eq!(cursor.recent.get(&tag(channel)), Some(&5));
+        assert_eq!(Cursor::decode(&text, service, "bob"), None);
+        assert_eq!(Cursor::decode(&text, ServiceSid::generate(), "alice"), None);
+        assert_eq!(Cursor::decode(&text[..text.len() - 3], service, "alice"), None);
+        assert_eq!(Cursor::decode("", service, "alice"), None);
+        assert_eq!(Cursor::decode("not a cursor!", service, "alice"), None);
+    }
+
+    #[test]
+    fn a_member_hears_what_was_said_while_it_was_one() {
+        let channel = ChannelSid::generate();
+        let join = |seq| MembershipChange {
+            channel,
+            seq,
+            joined: true,
+        };
+        let leave = |seq| MembershipChange {
+            channel,
+            seq,
+            joined: false,
+        };
+        assert_eq!(spans(3, &[], Some(9)), [(3, 9)]);
+        assert_eq!(spans(9, &[], Some(9)), []);
+        assert_eq!(spans(3, &[leave(6)], None), [(3, 6)]);
+        assert_eq!(spans(3, &[join(6)], Some(9)), [(5, 9)]);
+        assert_eq!(spans(3, &[leave(5), join(8)], Some(9)), [(3, 5), (7, 9)]);
+        assert_eq!(spans(3, &[join(2), leave(5)], None), [(3, 5)]);
+        assert_eq!(spans(6, &[join(2), leave(5)], None), []);
+    }
+}

@@ -1,0 +1,178 @@
+//! The log of durable channel events: appended in the change's own transaction, read by `seq`.
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+
+use super::{Event, EventKind, Resource};
+use crate::{
+    entities::{channel_event, message},
+    error::{Error, Result},
+    sid::{AccountSid, ChannelSid, ServiceSid},
+    timestamp::Timestamp,
+};
+
+/// Records the event. Arrivals of messages are not recorded here: the message's row is their record.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn append(db: &impl ConnectionTrait, event: &Event) -> Result<()> {
+    let (Some(channel_id), Some(seq)) = (event.channel, event.seq) else {
+        return Ok(());
+    };
+    let row = channel_event::Model {
+        service_id: event.service,
+        channel_id,
+        seq,
+        id: event.id,
+        kind: event.kind.name().to_owned(),
+        identity: event.identity.clone(),
+        subject: event.subject().map(str::to_owned),
+        payload: serde_json::to_string(&event.resource).map_err(Error::internal)?,
+        committed_at: event.at,
+    };
+    row.into_active_model().insert(db).await?;
+    Ok(())
+}
+
+/// A stretch of one channel's log.
+#[derive(Debug, Clone, Copy)]
+pub struct Stretch {
+    /// The tenant.
+    pub account: AccountSid,
+    /// The service.
+    pub service: ServiceSid,
+    /// The channel.
+    pub channel: ChannelSid,
+    /// Events after this `seq` …
+    pub after: i64,
+    /// … up to and including this one.
+    pub until: i64,
+}
+
+/// Reads at most `limit` events of the stretch, ascending. Removed messages are in it.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn read(db: &impl ConnectionTrait, stretch: Stretch, limit: u64) -> Result<Vec<Event>> {
+    let messages = message::Entity::find()
+        .filter(message::Column::ServiceId.eq(stretch.service))
+        .filter(message::Column::ChannelId.eq(stretch.channel))
+        .filter(message::Column::Seq.gt(stretch.after))
+        .filter(message::Column::Seq.lte(stretch.until))
+        .order_by_asc(message::Column::Seq)
+        .limit(limit)
+        .all(db)
+        .await?;
+    let others = channel_event::Entity::find()
+        .filter(channel_event::Column::ServiceId.eq(stretch.service))
+        .filter(channel_event::Column::ChannelId.eq(stretch.channel))
+        .filter(channel_event::Column::Seq.gt(stretch.after))
+        .filter(channel_event::Column::Seq.lte(stretch.until))
+        .order_by_asc(channel_event::Column::Seq)
+        .limit(limit)
+        .all(db)
+        .await?;
+    let mut events: Vec<Event> = messages
+        .into_iter()
+        .map(|message| Event::message_added(stretch.account, message, None))
+        .collect();
+    for row in others {
+        events.push(from_row(stretch.account, row)?);
+    }
+    events.sort_unstable_by_key(|event| event.seq);
+    events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(events)
+}
+
+/// The `seq` of the channel's last event that was committed at `moment` or before; 0 when there is none.
+/// Walks back from the newest event, so it costs what was missed since and no more.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn seq_at(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    channel: ChannelSid,
+    moment: Timestamp,
+) -> Result<i64> {
+    let message = message::Entity::find()
+        .select_only()
+        .column(message::Column::Seq)
+        .filter(message::Column::ServiceId.eq(service))
+        .filter(message::Column::ChannelId.eq(channel))
+        .filter(message::Column::CommittedAt.lte(moment))
+        .order_by_desc(message::Column::Seq)
+        .into_tuple::<i64>()
+        .one(db)
+        .await?;
+    let other = channel_event::Entity::find()
+        .select_only()
+        .column(channel_event::Column::Seq)
+        .filter(channel_event::Column::ServiceId.eq(service))
+        .filter(channel_event::Column::ChannelId.eq(channel))
+        .filter(channel_event::Column::CommittedAt.lte(moment))
+        .order_by_desc(channel_event::Column::Seq)
+        .into_tuple::<i64>()
+        .one(db)
+        .await?;
+    Ok(message.unwrap_or(0).max(other.unwrap_or(0)))
+}
+
+/// A join or a leave of one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MembershipChange {
+    /// The channel.
+    pub channel: ChannelSid,
+    /// Where in its order.
+    pub seq: i64,
+    /// Joined, or left.
+    pub joined: bool,
+}
+
+/// The user's joins and leaves after `moment`, by channel and `seq`.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn membership_changes(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    identity: &str,
+    moment: Timestamp,
+) -> Result<Vec<MembershipChange>> {
+    let rows = channel_event::Entity::find()
+        .filter(channel_event::Column::ServiceId.eq(service))
+        .filter(channel_event::Column::Subject.eq(identity))
+        .filter(channel_event::Column::CommittedAt.gt(moment))
+        .order_by_asc(channel_event::Column::ChannelId)
+        .order_by_asc(channel_event::Column::Seq)
+        .all(db)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| MembershipChange {
+            channel: row.channel_id,
+            seq: row.seq,
+            joined: row.kind == EventKind::MemberJoined.name(),
+        })
+        .collect())
+}
+
+fn from_row(account: AccountSid, row: channel_event::Model) -> Result<Event> {
+    let kind = EventKind::parse(&row.kind)
+        .ok_or_else(|| Error::internal(format!("the event log has an unknown kind '{}'", row.kind)))?;
+    let resource: Resource = serde_json::from_str(&row.payload).map_err(Error::internal)?;
+    Ok(Event {
+        id: row.id,
+        kind,
+        account,
+        service: row.service_id,
+        channel: Some(row.channel_id),
+        seq: Some(row.seq),
+        identity: row.identity,
+        at: row.committed_at,
+        resource,
+        connection: None,
+    })
+}

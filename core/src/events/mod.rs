@@ -1,0 +1,257 @@
+//! Events: what happened, in one envelope for sockets, webhooks and the log.
+//!
+//! A durable channel event has a `seq`: per channel, from 1, contiguous, in commit order. A message's arrival is
+//! recorded by the message's own row; everything else durable stands in the channel event log.
+
+pub mod cursor;
+pub mod log;
+pub mod outbox;
+pub mod publisher;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::{
+    channels,
+    ctx::BaseUrl,
+    entities::{channel, member, message, user},
+    members, messages,
+    sid::{AccountSid, ChannelSid, EventSid, ServiceSid},
+    timestamp::Timestamp,
+    topic::Topic,
+    users,
+};
+
+macro_rules! kinds {
+    ($($name:ident $text:literal;)*) => {
+        /// The names of events on the wire.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum EventKind {
+            $(#[doc = $text] #[serde(rename = $text)] $name,)*
+        }
+
+        impl EventKind {
+            /// The name on the wire.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// Reads the name on the wire.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+kinds! {
+    ChannelAdded "channelAdded";
+    ChannelJoined "channelJoined";
+    ChannelInvited "channelInvited";
+    ChannelLeft "channelLeft";
+    ChannelUpdated "channelUpdated";
+    ChannelRemoved "channelRemoved";
+    MemberJoined "memberJoined";
+    MemberLeft "memberLeft";
+    MemberUpdated "memberUpdated";
+    MessageAdded "messageAdded";
+    MessageUpdated "messageUpdated";
+    MessageRemoved "messageRemoved";
+    UserAdded "userAdded";
+    UserUpdated "userUpdated";
+    TypingStarted "typingStarted";
+    TypingEnded "typingEnded";
+}
+
+/// The resource an event is about, as it was then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    /// A message.
+    Message(Box<message::Model>),
+    /// A channel.
+    Channel(Box<channel::Model>),
+    /// A membership, with its channel where the member has to be shown it.
+    Member {
+        /// The membership.
+        member: Box<member::Model>,
+        /// The channel, in joins and leaves.
+        channel: Option<Box<channel::Model>>,
+    },
+    /// A user.
+    User(Box<user::Model>),
+    /// Nothing: typing.
+    None,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its SID; the same wherever it is told.
+    pub id: EventSid,
+    /// Its name.
+    pub kind: EventKind,
+    /// The tenant.
+    pub account: AccountSid,
+    /// The service.
+    pub service: ServiceSid,
+    /// The channel, for events of one.
+    pub channel: Option<ChannelSid>,
+    /// Its place in the channel's order; volatile events and those of users have none.
+    pub seq: Option<i64>,
+    /// Who did it: an identity, or `system`.
+    pub identity: String,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// What it is about.
+    pub resource: Resource,
+    /// The socket that caused it.
+    pub connection: Option<Uuid>,
+}
+
+impl Event {
+    /// The arrival of a message: its row is the record.
+    #[must_use]
+    pub fn message_added(account: AccountSid, message: message::Model, connection: Option<Uuid>) -> Self {
+        Self {
+            id: EventSid(message.id.0),
+            kind: EventKind::MessageAdded,
+            account,
+            service: message.service_id,
+            channel: Some(message.channel_id),
+            seq: Some(message.seq),
+            identity: message.author.clone(),
+            at: message.committed_at,
+            resource: Resource::Message(Box::new(message)),
+            connection,
+        }
+    }
+
+    /// A volatile typing event: no `seq`, never stored.
+    #[must_use]
+    pub fn typing(
+        kind: EventKind,
+        account: AccountSid,
+        service: ServiceSid,
+        channel: ChannelSid,
+        identity: &str,
+    ) -> Self {
+        Self {
+            id: EventSid::generate(),
+            kind,
+            account,
+            service,
+            channel: Some(channel),
+            seq: None,
+            identity: identity.to_owned(),
+            at: Timestamp::now(),
+            resource: Resource::None,
+            connection: None,
+        }
+    }
+
+    /// Whose membership changed, for joins and leaves: that user hears of it as `channelJoined` or `channelLeft`.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        match (self.kind, &self.resource) {
+            (EventKind::MemberJoined | EventKind::MemberLeft, Resource::Member { member, .. }) => {
+                Some(&member.identity)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it may be dropped under load.
+    #[must_use]
+    pub fn is_volatile(&self) -> bool {
+        matches!(self.kind, EventKind::TypingStarted | EventKind::TypingEnded)
+    }
+
+    /// The topics that must hear of it.
+    #[must_use]
+    pub fn topics(&self) -> smallvec::SmallVec<[Topic; 2]> {
+        let mut topics = smallvec::SmallVec::new();
+        if let Some(channel) = self.channel {
+            topics.push(Topic::channel(self.service, channel));
+        }
+        if let Some(subject) = self.subject() {
+            topics.push(Topic::user(self.service, subject));
+        }
+        if let Resource::User(user) = &self.resource {
+            topics.push(Topic::user(self.service, &user.identity));
+        }
+        if self.kind == EventKind::ChannelAdded {
+            topics.push(Topic::user(self.service, &self.identity));
+        }
+        topics
+    }
+
+    /// The envelope as JSON without its closing brace, under the event's own name or, for the member concerned,
+    /// as `channelJoined` or `channelLeft` with the channel. A socket appends its cursor and the brace.
+    #[must_use]
+    pub fn render_open(&self, base: &BaseUrl, kind: EventKind) -> String {
+        #[derive(Serialize)]
+        struct Envelope<'a> {
+            id: EventSid,
+            #[serde(rename = "type")]
+            kind: EventKind,
+            service_sid: ServiceSid,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            channel_sid: Option<ChannelSid>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            seq: Option<i64>,
+            identity: &'a str,
+            timestamp: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            message: Option<messages::MessageView>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            channel: Option<channels::ChannelView>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            member: Option<members::MemberView>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            user: Option<users::UserView>,
+        }
+        let mut envelope = Envelope {
+            id: self.id,
+            kind,
+            service_sid: self.service,
+            channel_sid: self.channel,
+            seq: self.seq,
+            identity: &self.identity,
+            timestamp: self.at.to_millis_text(),
+            message: None,
+            channel: None,
+            member: None,
+            user: None,
+        };
+        let account = self.account;
+        match &self.resource {
+            Resource::Message(message) => envelope.message = Some(messages::view(message, account, base)),
+            Resource::Channel(channel) => envelope.channel = Some(channels::view(channel, account, base)),
+            Resource::Member { member, channel } => {
+                if matches!(kind, EventKind::ChannelJoined | EventKind::ChannelLeft) {
+                    envelope.channel = channel
+                        .as_deref()
+                        .map(|channel| channels::view(channel, account, base));
+                }
+                envelope.member = Some(members::view(member, account, base));
+            }
+            Resource::User(user) => envelope.user = Some(users::view(user, account, base)),
+            Resource::None => {}
+        }
+        let mut text = serde_json::to_string(&envelope).unwrap_or_else(|_| "{}".to_owned());
+        text.pop();
+        text
+    }
+
+    /// The whole envelope, without a cursor.
+    #[must_use]
+    pub fn render(&self, base: &BaseUrl) -> Option<Box<RawValue>> {
+        let mut text = self.render_open(base, self.kind);
+        text.push('}');
+        RawValue::from_string(text).ok()
+    }
+}

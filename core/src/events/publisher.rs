@@ -1,0 +1,312 @@
+//! What happens after a commit: the process's own sockets hear of it at once, then the bus and the work queues.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{Event, outbox};
+use crate::{
+    broker::{Bus, BusMessage, Job, JobClass, Jobs},
+    db::Db,
+    error::{Error, Result},
+    input::Identity,
+    sid::{AccountSid, ApiKeySid, DeliverySid, ServiceSid},
+    topic::Topic,
+};
+
+/// How many commits may wait for the broker before further ones are left to the sweeper.
+const BACKLOG: usize = 4096;
+/// How many commits are published together.
+const BATCH: usize = 64;
+
+/// What a commit leaves to be told.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// The events, in order.
+    pub events: Vec<Arc<Event>>,
+    /// The outbox row that holds them until the broker does.
+    pub outbox: Option<Uuid>,
+    /// Webhook deliveries that were recorded and are due.
+    pub deliveries: Vec<(ServiceSid, Vec<DeliverySid>)>,
+}
+
+/// What every gateway must act on at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "control", rename_all = "snake_case")]
+pub enum Control {
+    /// A user is gone: end its sockets.
+    UserDeleted {
+        /// The service.
+        service: ServiceSid,
+        /// Who.
+        identity: Identity,
+    },
+    /// A service is gone: end its sockets.
+    ServiceDeleted {
+        /// The service.
+        service: ServiceSid,
+    },
+    /// An API key is gone: end the sockets whose tokens it signed.
+    KeyDeleted {
+        /// The account.
+        account: AccountSid,
+        /// The key.
+        key: ApiKeySid,
+    },
+}
+
+/// The gateway's side of the publisher: the local fan-out.
+pub trait EventSink: Send + Sync {
+    /// Delivers to this process's sockets. Must not block.
+    fn deliver(&self, events: &[Arc<Event>]);
+    /// Acts on a control message.
+    fn control(&self, control: &Control);
+}
+
+/// A batch on the bus.
+#[derive(Serialize, Deserialize)]
+enum Payload<E> {
+    #[serde(rename = "events")]
+    Events(Vec<E>),
+    #[serde(rename = "control")]
+    Control(Control),
+}
+
+/// What a bus message holds.
+#[derive(Debug)]
+pub enum Told {
+    /// Events, in order.
+    Events(Vec<Arc<Event>>),
+    /// A control message.
+    Control(Control),
+}
+
+/// Encodes events for the bus: one message a bucket, the topics in its header.
+#[must_use]
+pub fn encode<E: std::borrow::Borrow<Event>>(origin: Uuid, events: &[E]) -> Vec<BusMessage> {
+    let mut buckets: BTreeMap<u8, (BTreeSet<u64>, Vec<&Event>)> = BTreeMap::new();
+    for event in events {
+        let event: &Event = event.borrow();
+        for topic in event.topics() {
+            let (topics, batch) = buckets.entry(topic.bucket()).or_default();
+            topics.insert(topic.0);
+            if batch.last().is_none_or(|last| last.id != event.id) {
+                batch.push(event);
+            }
+        }
+    }
+    buckets
+        .into_iter()
+        .filter_map(|(bucket, (topics, batch))| {
+            let payload = serde_json::to_vec(&Payload::Events(batch)).ok()?;
+            Some(BusMessage {
+                origin,
+                bucket: Some(bucket),
+                topics: topics.into_iter().collect(),
+                payload: payload.into(),
+            })
+        })
+        .collect()
+}
+
+/// Decodes a bus message.
+///
+/// # Errors
+/// When another version wrote it in a form that this one does not know.
+pub fn decode(payload: &Bytes) -> Result<Told> {
+    match serde_json::from_slice::<Payload<Arc<Event>>>(payload).map_err(Error::internal)? {
+        Payload::Events(events) => Ok(Told::Events(events)),
+        Payload::Control(control) => Ok(Told::Control(control)),
+    }
+}
+
+/// The payload of a webhook job: ids only.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WebhookJob {
+    /// The service.
+    pub service: ServiceSid,
+    /// Its deliveries that became due.
+    pub deliveries: Vec<DeliverySid>,
+}
+
+/// Hands commits on, in order. Cheap to clone.
+#[derive(Clone)]
+pub struct Publisher {
+    queue: mpsc::UnboundedSender<Work>,
+    sink: Arc<OnceLock<Arc<dyn EventSink>>>,
+    /// Whether other processes need to hear of what this one commits.
+    shared: bool,
+    node: Uuid,
+}
+
+enum Work {
+    Committed(Committed),
+    Volatile(Arc<Event>),
+    Control(Control),
+}
+
+impl Publisher {
+    pub(crate) fn start(db: Db, bus: Arc<dyn Bus>, jobs: Arc<dyn Jobs>, node: Uuid) -> Self {
+        let shared = bus.crosses_processes();
+        let (queue, mut incoming) = mpsc::unbounded_channel::<Work>();
+        let (onward, backlog) = mpsc::channel::<Work>(BACKLOG);
+        let sink = Arc::new(OnceLock::<Arc<dyn EventSink>>::new());
+        let local = Arc::clone(&sink);
+        tokio::spawn(async move {
+            while let Some(work) = incoming.recv().await {
+                if let Some(sink) = local.get() {
+                    match &work {
+                        Work::Committed(committed) => sink.deliver(&committed.events),
+                        Work::Volatile(event) => sink.deliver(std::slice::from_ref(event)),
+                        Work::Control(control) => sink.control(control),
+                    }
+                }
+                // A full backlog means that the broker is away or slow: the outbox row and the deliveries' due
+                // times remain, and the sweepers in the workers take over.
+                let _ = onward.try_send(work);
+            }
+        });
+        tokio::spawn(
+            Onward {
+                db,
+                bus,
+                jobs,
+                node,
+                shared,
+            }
+            .run(backlog),
+        );
+        Self {
+            queue,
+            sink,
+            shared,
+            node,
+        }
+    }
+
+    /// Connects the process's own sockets. Only the first call counts.
+    pub fn attach(&self, sink: Arc<dyn EventSink>) {
+        let _ = self.sink.set(sink);
+    }
+
+    /// Whether a change needs an outbox row: only when other processes are to hear of it.
+    #[must_use]
+    pub fn needs_outbox(&self) -> bool {
+        self.shared
+    }
+
+    /// This process, on the bus.
+    #[must_use]
+    pub fn node(&self) -> Uuid {
+        self.node
+    }
+
+    /// Hands on what was committed. Never blocks.
+    pub fn committed(&self, committed: Committed) {
+        let _ = self.queue.send(Work::Committed(committed));
+    }
+
+    /// Tells a volatile event, which nothing stores.
+    pub fn volatile(&self, event: Event) {
+        let _ = self.queue.send(Work::Volatile(Arc::new(event)));
+    }
+
+    /// Tells every gateway.
+    pub fn control(&self, control: Control) {
+        let _ = self.queue.send(Work::Control(control));
+    }
+}
+
+/// The second stage, which may wait for the broker.
+struct Onward {
+    db: Db,
+    bus: Arc<dyn Bus>,
+    jobs: Arc<dyn Jobs>,
+    node: Uuid,
+    shared: bool,
+}
+
+impl Onward {
+    async fn run(self, mut backlog: mpsc::Receiver<Work>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while backlog.recv_many(&mut batch, BATCH).await > 0 {
+            self.publish(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    async fn publish(&self, batch: Vec<Work>) {
+        let mut events: Vec<Arc<Event>> = Vec::new();
+        let mut rows = Vec::new();
+        let mut jobs = Vec::new();
+        let mut messages = Vec::new();
+        for work in batch {
+            match work {
+                Work::Committed(committed) => {
+                    events.extend(committed.events);
+                    rows.extend(committed.outbox);
+                    jobs.extend(
+                        committed
+                            .deliveries
+                            .into_iter()
+                            .filter_map(|(service, ids)| webhook_job(service, ids)),
+                    );
+                }
+                Work::Volatile(event) => events.push(event),
+                Work::Control(control) => {
+                    if let Ok(payload) = serde_json::to_vec(&Payload::<&Event>::Control(control)) {
+                        messages.push(BusMessage {
+                            origin: self.node,
+                            bucket: None,
+                            topics: Vec::new(),
+                            payload: payload.into(),
+                        });
+                    }
+                }
+            }
+        }
+        let telling = async {
+            if !self.shared {
+                return true;
+            }
+            messages.extend(encode(self.node, &events));
+            match self.bus.publish(messages).await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::debug!(%error, "events wait in the outbox");
+                    false
+                }
+            }
+        };
+        let working = async {
+            if !jobs.is_empty()
+                && let Err(error) = self.jobs.enqueue(jobs).await
+            {
+                tracing::debug!(%error, "webhook deliveries wait for the poller");
+            }
+        };
+        let (told, ()) = futures_util::join!(telling, working);
+        if told && let Err(error) = outbox::clear(self.db.writer(), &rows).await {
+            tracing::warn!(
+                ?error,
+                "outbox rows could not be cleared; their events will be told again"
+            );
+        }
+    }
+}
+
+fn webhook_job(service: ServiceSid, deliveries: Vec<DeliverySid>) -> Option<Job> {
+    let payload = serde_json::to_vec(&WebhookJob { service, deliveries }).ok()?;
+    Some(Job {
+        id: Uuid::now_v7(),
+        class: JobClass::Webhook,
+        shard_key: Topic::user(service, "").0,
+        attempt: 0,
+        payload: payload.into(),
+    })
+}

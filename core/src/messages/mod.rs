@@ -1,0 +1,210 @@
+//! Messages of a channel. Sends go through the group commit in [`writer`]; edits and removals are single changes.
+
+mod actions;
+mod view;
+pub mod writer;
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
+
+pub use actions::{NewMessage, Sent, UpdateMessage, remove, send, submit, update};
+pub use view::{MessageView, SentView, sent_view, view};
+
+use crate::{
+    channels::{self, Access},
+    ctx::Ctx,
+    entities::message,
+    error::{Error, ErrorCode, Result},
+    input::ChannelRef,
+    paging::{self, Key, Order, Page, PageRequest},
+    sid::{ChannelSid, MessageSid, ServiceSid},
+};
+
+fn scoped(service: ServiceSid, channel: ChannelSid) -> Select<message::Entity> {
+    message::Entity::find()
+        .filter(message::Column::ServiceId.eq(service))
+        .filter(message::Column::ChannelId.eq(channel))
+        .filter(message::Column::RemovedAt.is_null())
+}
+
+async fn readable(ctx: &Ctx, channel: &ChannelRef) -> Result<Access> {
+    let access = channels::access(ctx, ctx.reader(), channel).await?;
+    access.may_read()?;
+    Ok(access)
+}
+
+/// The message, if there is one.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn find(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    channel: ChannelSid,
+    id: MessageSid,
+) -> Result<Option<message::Model>> {
+    Ok(scoped(service, channel)
+        .filter(message::Column::Id.eq(id))
+        .one(db)
+        .await?)
+}
+
+fn missing(ctx: &Ctx, channel: &ChannelRef, id: MessageSid) -> Error {
+    ctx.not_found(format_args!("Channels/{channel}/Messages/{id}"))
+}
+
+/// The message.
+///
+/// # Errors
+/// 20404 when there is no such channel or message; 50400 when the caller may not read it.
+pub async fn get(ctx: &Ctx, channel: &ChannelRef, id: MessageSid) -> Result<message::Model> {
+    let access = readable(ctx, channel).await?;
+    find(ctx.reader(), ctx.scope(), access.channel.id, id)
+        .await?
+        .ok_or_else(|| missing(ctx, channel, id))
+}
+
+/// The channel's messages by index.
+///
+/// # Errors
+/// 20404 when there is no such channel; 50400 when the caller may not read it.
+pub async fn list(
+    ctx: &Ctx,
+    channel: &ChannelRef,
+    order: Order,
+    request: &PageRequest,
+) -> Result<Page<message::Model>> {
+    let access = readable(ctx, channel).await?;
+    let select = scoped(ctx.scope(), access.channel.id);
+    paging::fetch(
+        ctx.reader(),
+        select,
+        message::Column::Idx,
+        order,
+        request,
+        |row: &message::Model| Key::Index(row.idx),
+    )
+    .await
+}
+
+/// Where a stretch of history lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anchor {
+    /// The newest messages.
+    End,
+    /// Those before this index.
+    Before(i64),
+    /// Those after this index.
+    After(i64),
+    /// Half of them up to and including this index, half behind it.
+    Around(i64),
+}
+
+/// A stretch of history, ascending.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// The messages.
+    pub messages: Vec<message::Model>,
+    /// Whether there are older ones.
+    pub has_before: bool,
+    /// Whether there are newer ones.
+    pub has_after: bool,
+}
+
+/// Reads at most `limit` messages at the anchor.
+///
+/// # Errors
+/// 20404 when there is no such channel; 50400 when the caller may not read it.
+pub async fn history(ctx: &Ctx, channel: &ChannelRef, anchor: Anchor, limit: u64) -> Result<History> {
+    let access = readable(ctx, channel).await?;
+    let db = ctx.reader();
+    let all = || scoped(ctx.scope(), access.channel.id);
+    // One more than asked for tells whether there is more on that side; the other side needs a look of its own.
+    let backward = |before: Option<i64>, limit: u64| {
+        let select = before.map_or_else(all, |before| all().filter(message::Column::Idx.lt(before)));
+        select
+            .order_by_desc(message::Column::Idx)
+            .limit(limit + 1)
+            .all(db)
+    };
+    let forward = |after: i64, limit: u64| {
+        all()
+            .filter(message::Column::Idx.gt(after))
+            .order_by_asc(message::Column::Idx)
+            .limit(limit + 1)
+            .all(db)
+    };
+    let (mut before, mut after, has_before, has_after);
+    match anchor {
+        Anchor::End => {
+            before = backward(None, limit).await?;
+            has_before = cut(&mut before, limit);
+            (after, has_after) = (Vec::new(), false);
+        }
+        Anchor::Before(index) => {
+            before = backward(Some(index), limit).await?;
+            has_before = cut(&mut before, limit);
+            (after, has_after) = (Vec::new(), !forward(index - 1, 0).await?.is_empty());
+        }
+        Anchor::After(index) => {
+            after = forward(index, limit).await?;
+            has_after = cut(&mut after, limit);
+            (before, has_before) = (Vec::new(), !backward(Some(index + 1), 0).await?.is_empty());
+        }
+        Anchor::Around(index) => {
+            // The side that has less leaves its room to the other.
+            before = backward(Some(index + 1), limit).await?;
+            after = forward(index, limit).await?;
+            let half = limit.div_ceil(2);
+            let behind = (after.len() as u64).min(limit - half.min(before.len() as u64));
+            let ahead = limit - behind;
+            has_before = cut(&mut before, ahead);
+            has_after = cut(&mut after, behind);
+        }
+    }
+    before.reverse();
+    before.append(&mut after);
+    Ok(History {
+        messages: before,
+        has_before,
+        has_after,
+    })
+}
+
+fn cut(rows: &mut Vec<message::Model>, limit: u64) -> bool {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    more
+}
+
+/// How many messages lie behind the horizon; `None` until a horizon was ever set.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn unread(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    channel: ChannelSid,
+    horizon: Option<i64>,
+) -> Result<Option<i64>> {
+    let Some(horizon) = horizon else { return Ok(None) };
+    let count = scoped(service, channel)
+        .filter(message::Column::Idx.gt(horizon))
+        .count(db)
+        .await?;
+    Ok(i64::try_from(count).ok())
+}
+
+/// An index as it is given to a verb.
+///
+/// # Errors
+/// 50516 when it is negative.
+pub fn index(value: i64) -> Result<i64> {
+    if value < 0 {
+        Err(ErrorCode::MessageIndexFormat.into())
+    } else {
+        Ok(value)
+    }
+}

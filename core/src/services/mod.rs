@@ -1,0 +1,199 @@
+//! Service instances: isolated silos with their own settings, roles, users and channels.
+
+mod settings;
+mod view;
+
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Select};
+use serde_json::json;
+
+pub use settings::{NotificationUpdate, UpdateService};
+pub use view::{ServiceView, view};
+
+use crate::{
+    ctx::Core,
+    entities::{channel, channel_event, member, message, role, service, user, webhook_delivery},
+    error::{Error, ErrorCode, Result},
+    events::publisher::Control,
+    input,
+    paging::{self, Key, Order, Page, PageRequest},
+    permissions::{CHANNEL_ADMIN, CHANNEL_USER, DefaultRole, Permissions, SERVICE_ADMIN, SERVICE_USER},
+    secrets::Secret,
+    sid::{AccountSid, RoleSid, ServiceSid},
+    timestamp::Timestamp,
+};
+
+fn scoped(account: AccountSid) -> Select<service::Entity> {
+    service::Entity::find().filter(service::Column::AccountId.eq(account))
+}
+
+/// The account's service of this SID.
+///
+/// # Errors
+/// 20404 when there is none.
+pub async fn get(core: &Core, account: AccountSid, id: ServiceSid) -> Result<service::Model> {
+    scoped(account)
+        .filter(service::Column::Id.eq(id))
+        .one(core.db.reader())
+        .await?
+        .ok_or_else(|| Error::not_found(format_args!("/Services/{id}")))
+}
+
+/// The account's services, oldest first.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn list(core: &Core, account: AccountSid, request: &PageRequest) -> Result<Page<service::Model>> {
+    paging::fetch(
+        core.db.reader(),
+        scoped(account),
+        service::Column::Id,
+        Order::Ascending,
+        request,
+        |row: &service::Model| Key::Uuid(row.id.0),
+    )
+    .await
+}
+
+/// Makes a service with the default settings and its four default roles.
+///
+/// # Errors
+/// 50000 without a name, 50003 when it is too long.
+pub async fn create(core: &Core, account: AccountSid, friendly_name: &str) -> Result<service::Model> {
+    let friendly_name = input::friendly_name(friendly_name)?.ok_or(ErrorCode::FriendlyNameMissing)?;
+    let now = Timestamp::now();
+    let id = ServiceSid::generate();
+    let make = |default: &DefaultRole| role::Model {
+        service_id: id,
+        id: RoleSid::generate(),
+        friendly_name: default.name.to_owned(),
+        kind: default.kind.to_owned(),
+        permissions: Permissions::of(default.permissions),
+        date_created: now,
+        date_updated: now,
+    };
+    let roles = [&SERVICE_ADMIN, &SERVICE_USER, &CHANNEL_ADMIN, &CHANNEL_USER].map(make);
+    let [_, service_user, channel_admin, channel_user] = &roles;
+    let row = service::Model {
+        account_id: account,
+        id,
+        friendly_name,
+        default_service_role_id: service_user.id,
+        default_channel_role_id: channel_user.id,
+        default_channel_creator_role_id: channel_admin.id,
+        read_status_enabled: true,
+        reachability_enabled: false,
+        typing_indicator_timeout: 5,
+        consumption_report_interval: 10,
+        limit_channel_members: 100,
+        limit_user_channels: 250,
+        pre_webhook_url: None,
+        post_webhook_url: None,
+        webhook_method: None,
+        webhook_filters: None,
+        pre_webhook_retry_count: 0,
+        post_webhook_retry_count: 0,
+        notifications: json!({
+            "log_enabled": false,
+            "new_message": { "enabled": false },
+            "added_to_channel": { "enabled": false },
+            "removed_from_channel": { "enabled": false },
+            "invited_to_channel": { "enabled": false },
+        }),
+        media_compatibility_message: None,
+        webhook_secret: core.vault.seal(&Secret::random_webhook(), &id.to_string())?,
+        webhook_secret_before: None,
+        webhook_secret_before_until: None,
+        date_created: now,
+        date_updated: now,
+    };
+    let tx = core.db.begin().await?;
+    let row = row.into_active_model().insert(&tx).await?;
+    role::Entity::insert_many(roles.map(IntoActiveModel::into_active_model))
+        .exec_without_returning(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(row)
+}
+
+/// Changes the settings that are given.
+///
+/// # Errors
+/// 20404; the code of the setting that is wrong, the others unchanged.
+pub async fn update(
+    core: &Core,
+    account: AccountSid,
+    id: ServiceSid,
+    update: UpdateService,
+) -> Result<service::Model> {
+    let mut row = get(core, account, id).await?;
+    settings::apply(core, &mut row, update).await?;
+    row.date_updated = Timestamp::now();
+    Ok(row
+        .into_active_model()
+        .reset_all()
+        .update(core.db.writer())
+        .await?)
+}
+
+/// Deletes the service with everything in it, and ends its sockets.
+///
+/// # Errors
+/// 20404.
+pub async fn delete(core: &Core, account: AccountSid, id: ServiceSid) -> Result<()> {
+    get(core, account, id).await?;
+    let tx = core.db.begin().await?;
+    service::Entity::delete_many()
+        .filter(service::Column::AccountId.eq(account))
+        .filter(service::Column::Id.eq(id))
+        .exec(&tx)
+        .await?;
+    role::Entity::delete_many()
+        .filter(role::Column::ServiceId.eq(id))
+        .exec(&tx)
+        .await?;
+    user::Entity::delete_many()
+        .filter(user::Column::ServiceId.eq(id))
+        .exec(&tx)
+        .await?;
+    channel::Entity::delete_many()
+        .filter(channel::Column::ServiceId.eq(id))
+        .exec(&tx)
+        .await?;
+    member::Entity::delete_many()
+        .filter(member::Column::ServiceId.eq(id))
+        .exec(&tx)
+        .await?;
+    message::Entity::delete_many()
+        .filter(message::Column::ServiceId.eq(id))
+        .exec(&tx)
+        .await?;
+    channel_event::Entity::delete_many()
+        .filter(channel_event::Column::ServiceId.eq(id))
+        .exec(&tx)
+        .await?;
+    webhook_delivery::Entity::delete_many()
+        .filter(webhook_delivery::Column::ServiceId.eq(id))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    core.publisher.control(Control::ServiceDeleted { service: id });
+    Ok(())
+}
+
+/// The secrets that sign this service's webhooks in the Standard Webhooks way: the current one, and the one before
+/// it for 24 hours after a rotation.
+///
+/// # Errors
+/// When one was sealed under another master key.
+pub fn webhook_secrets(core: &Core, service: &service::Model) -> Result<Vec<Secret>> {
+    let context = service.id.to_string();
+    let mut secrets = vec![core.vault.open(&service.webhook_secret, &context)?];
+    if let (Some(before), Some(until)) = (
+        &service.webhook_secret_before,
+        service.webhook_secret_before_until,
+    ) && until > Timestamp::now()
+    {
+        secrets.push(core.vault.open(before, &context)?);
+    }
+    Ok(secrets)
+}

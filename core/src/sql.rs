@@ -1,0 +1,76 @@
+//! Hand-written set-based statements for the hot paths, one text for both databases.
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value};
+
+/// A statement under construction; `$n` placeholders are understood by both drivers.
+pub(crate) struct Sql {
+    text: String,
+    values: Vec<Value>,
+}
+
+impl Sql {
+    /// Begins with this text.
+    pub(crate) fn new(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Appends text.
+    pub(crate) fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Appends a placeholder bound to `value`.
+    pub(crate) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.values.push(value.into());
+        self.text.push('$');
+        self.text.push_str(&self.values.len().to_string());
+        self
+    }
+
+    /// Appends `(VALUES (…),(…))` of the rows, which both databases accept behind `IN`.
+    pub(crate) fn values<const N: usize>(&mut self, rows: impl IntoIterator<Item = [Value; N]>) -> &mut Self {
+        self.push("(VALUES ");
+        self.rows(rows);
+        self.push(")")
+    }
+
+    /// Appends `(…),(…)`.
+    pub(crate) fn rows<const N: usize>(&mut self, rows: impl IntoIterator<Item = [Value; N]>) -> &mut Self {
+        for (row_number, row) in rows.into_iter().enumerate() {
+            self.push(if row_number == 0 { "(" } else { ",(" });
+            for (column, value) in row.into_iter().enumerate() {
+                if column > 0 {
+                    self.push(",");
+                }
+                self.bind(value);
+            }
+            self.push(")");
+        }
+        self
+    }
+
+    /// Appends ` FOR UPDATE` where rows are locked one by one; SQLite's transaction holds the whole file.
+    pub(crate) fn for_update(&mut self, backend: DbBackend) -> &mut Self {
+        if backend == DbBackend::Postgres {
+            self.push(" FOR UPDATE")
+        } else {
+            self
+        }
+    }
+
+    pub(crate) async fn all(self, db: &impl ConnectionTrait) -> Result<Vec<QueryResult>, DbErr> {
+        let backend = db.get_database_backend();
+        db.query_all_raw(Statement::from_sql_and_values(backend, self.text, self.values))
+            .await
+    }
+
+    pub(crate) async fn execute(self, db: &impl ConnectionTrait) -> Result<ExecResult, DbErr> {
+        let backend = db.get_database_backend();
+        db.execute_raw(Statement::from_sql_and_values(backend, self.text, self.values))
+            .await
+    }
+}

@@ -1,0 +1,341 @@
+//! Users of a service, addressed by SID or identity. They spring up when a token or a membership first names them.
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    Select, sea_query::OnConflict,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    change::Change,
+    channels,
+    ctx::{BaseUrl, Ctx},
+    db::is_duplicate,
+    entities::{role, user},
+    error::{ErrorCode, Result},
+    events::{EventKind, Resource, publisher::Control},
+    input::{self, Identity, UserRef},
+    members,
+    paging::{self, Key, Order, Page, PageRequest},
+    permissions::Permissions,
+    roles,
+    sid::{AccountSid, RoleSid, ServiceSid, UserSid},
+    timestamp::Timestamp,
+};
+
+fn scoped(service: ServiceSid) -> Select<user::Entity> {
+    user::Entity::find().filter(user::Column::ServiceId.eq(service))
+}
+
+fn addressed(service: ServiceSid, user: &UserRef) -> Select<user::Entity> {
+    match user {
+        UserRef::Sid(id) => scoped(service).filter(user::Column::Id.eq(*id)),
+        UserRef::Identity(identity) => scoped(service).filter(user::Column::Identity.eq(identity)),
+    }
+}
+
+/// The user so addressed, if there is one.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn find(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    user: &UserRef,
+) -> Result<Option<user::Model>> {
+    Ok(addressed(service, user).one(db).await?)
+}
+
+/// The user so addressed.
+///
+/// # Errors
+/// 20404 when there is none.
+pub async fn get(ctx: &Ctx, user: &UserRef) -> Result<user::Model> {
+    find(ctx.reader(), ctx.scope(), user)
+        .await?
+        .ok_or_else(|| ctx.not_found(format_args!("Users/{user}")))
+}
+
+/// The service's users, oldest first.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn list(ctx: &Ctx, request: &PageRequest) -> Result<Page<user::Model>> {
+    paging::fetch(
+        ctx.reader(),
+        scoped(ctx.scope()),
+        user::Column::Id,
+        Order::Ascending,
+        request,
+        |row: &user::Model| Key::Uuid(row.id.0),
+    )
+    .await
+}
+
+/// A user to make.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Who.
+    pub identity: Identity,
+    /// A role of type `deployment`; the service's default otherwise.
+    pub role_sid: Option<String>,
+    /// A name for people.
+    pub friendly_name: Option<String>,
+    /// JSON text.
+    pub attributes: Option<String>,
+}
+
+/// Makes a user.
+///
+/// # Errors
+/// 50201 when there is one of this identity; the code of the field that is wrong.
+pub async fn create(ctx: &Ctx, new: NewUser) -> Result<user::Model> {
+    let role_id = match &new.role_sid {
+        Some(sid) => {
+            roles::of_kind(ctx.reader(), ctx.scope(), sid, roles::DEPLOYMENT)
+                .await?
+                .id
+        }
+        None => ctx.service.default_service_role_id,
+    };
+    let mut row = fresh(ctx, new.identity, role_id);
+    row.friendly_name = new
+        .friendly_name
+        .as_deref()
+        .map_or(Ok(None), input::friendly_name)?;
+    row.attributes = input::small_attributes(new.attributes.as_deref().unwrap_or_default())?;
+    let mut change = Change::begin(ctx).await?;
+    let row = row
+        .into_active_model()
+        .insert(&change.tx)
+        .await
+        .map_err(|error| {
+            if is_duplicate(&error, &["uq_users_identity", "users.identity"]) {
+                ErrorCode::UserExists.into()
+            } else {
+                crate::Error::from(error)
+            }
+        })?;
+    change.tell(EventKind::UserAdded, Resource::User(Box::new(row.clone())));
+    change.commit().await?;
+    Ok(row)
+}
+
+fn fresh(ctx: &Ctx, identity: Identity, role_id: RoleSid) -> user::Model {
+    let now = Timestamp::now();
+    user::Model {
+        service_id: ctx.scope(),
+        id: UserSid::generate(),
+        identity: identity.as_str().to_owned(),
+        role_id,
+        friendly_name: None,
+        attributes: "{}".to_owned(),
+        joined_channels_count: 0,
+        date_created: now,
+        date_updated: now,
+    }
+}
+
+/// The user of this identity, made within the change when it is the first time that it is named. Locked.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn ensure(ctx: &Ctx, change: &mut Change<'_>, identity: &Identity) -> Result<user::Model> {
+    let of_identity = || {
+        scoped(ctx.scope())
+            .filter(user::Column::Identity.eq(identity.as_str()))
+            .lock_exclusive()
+    };
+    if let Some(row) = of_identity().one(&change.tx).await? {
+        return Ok(row);
+    }
+    let row = fresh(ctx, identity.clone(), ctx.service.default_service_role_id);
+    let inserted = user::Entity::insert(row.clone().into_active_model())
+        .on_conflict(
+            OnConflict::columns([user::Column::ServiceId, user::Column::Identity])
+                .do_nothing()
+                .to_owned(),
+        )
+        .exec_without_returning(&change.tx)
+        .await?;
+    if inserted > 0 {
+        change.tell(EventKind::UserAdded, Resource::User(Box::new(row.clone())));
+        return Ok(row);
+    }
+    // Somebody else made it between the two statements.
+    of_identity()
+        .one(&change.tx)
+        .await?
+        .ok_or_else(|| crate::Error::internal("a user vanished while it was made"))
+}
+
+/// The user of this identity, made when it is the first time that a token names it.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn log_in(ctx: &Ctx, identity: &Identity) -> Result<user::Model> {
+    if let Some(row) = find(
+        ctx.reader(),
+        ctx.scope(),
+        &UserRef::Identity(identity.as_str().to_owned()),
+    )
+    .await?
+    {
+        return Ok(row);
+    }
+    let mut change = Change::begin(ctx).await?;
+    let row = ensure(ctx, &mut change, identity).await?;
+    change.commit().await?;
+    Ok(row)
+}
+
+/// What to change of a user; `None` leaves it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateUser {
+    /// A role of type `deployment`.
+    pub role_sid: Option<String>,
+    /// Empty clears it.
+    pub friendly_name: Option<String>,
+    /// JSON text.
+    pub attributes: Option<String>,
+}
+
+/// Changes a user.
+///
+/// # Errors
+/// 20404; the code of the field that is wrong.
+pub async fn update(ctx: &Ctx, user: &UserRef, update: UpdateUser) -> Result<user::Model> {
+    let mut change = Change::begin(ctx).await?;
+    let mut row = addressed(ctx.scope(), user)
+        .lock_exclusive()
+        .one(&change.tx)
+        .await?
+        .ok_or_else(|| ctx.not_found(format_args!("Users/{user}")))?;
+    if let Some(sid) = &update.role_sid {
+        row.role_id = roles::of_kind(&change.tx, ctx.scope(), sid, roles::DEPLOYMENT)
+            .await?
+            .id;
+    }
+    if let Some(name) = &update.friendly_name {
+        row.friendly_name = input::friendly_name(name)?;
+    }
+    if let Some(text) = &update.attributes {
+        row.attributes = input::small_attributes(text)?;
+    }
+    row.date_updated = Timestamp::now();
+    let row = row.into_active_model().reset_all().update(&change.tx).await?;
+    change.tell(EventKind::UserUpdated, Resource::User(Box::new(row.clone())));
+    change.commit().await?;
+    Ok(row)
+}
+
+/// How many memberships one transaction ends.
+const LEAVES_AT_ONCE: usize = 50;
+
+/// Deletes a user: its memberships end, each with its event, and so do its sockets. Its messages stay.
+/// Memberships end in portions, so that a user of many channels does not hold them all locked; when it fails half
+/// way, the user is still there and the call can be repeated.
+///
+/// # Errors
+/// 20404.
+pub async fn delete(ctx: &Ctx, user: &UserRef) -> Result<()> {
+    let row = get(ctx, user).await?;
+    let mut joined = members::of_user(ctx.reader(), ctx.scope(), &row.identity).await?;
+    // In the order of their SIDs: the order in which everybody locks channels.
+    joined.sort_unstable_by_key(|member| member.channel_id);
+    for portion in joined.chunks(LEAVES_AT_ONCE) {
+        let mut change = Change::begin(ctx).await?;
+        for member in portion {
+            if let Some(mut channel) =
+                channels::lock(&change.tx, ctx.scope(), &member.channel_id.into()).await?
+            {
+                members::end(&mut change, &mut channel, member).await?;
+            }
+        }
+        change.commit().await?;
+    }
+    let mut change = Change::begin(ctx).await?;
+    user::Entity::delete_many()
+        .filter(user::Column::ServiceId.eq(ctx.scope()))
+        .filter(user::Column::Id.eq(row.id))
+        .exec(&change.tx)
+        .await?;
+    if let Ok(identity) = Identity::parse(&row.identity) {
+        change.control(Control::UserDeleted {
+            service: ctx.scope(),
+            identity,
+        });
+    }
+    change.commit().await
+}
+
+/// What the user's role allows in every channel of the service.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn rights(db: &impl ConnectionTrait, service: ServiceSid, identity: &str) -> Result<Permissions> {
+    let Some(user) = find(db, service, &UserRef::Identity(identity.to_owned())).await? else {
+        return Ok(Permissions::default());
+    };
+    let role = role::Entity::find_by_id((service, user.role_id)).one(db).await?;
+    Ok(role.map(|role| role.permissions).unwrap_or_default())
+}
+
+/// A user.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = User)]
+pub struct UserView {
+    #[schema(value_type = String)]
+    sid: UserSid,
+    #[schema(value_type = String)]
+    account_sid: AccountSid,
+    #[schema(value_type = String)]
+    service_sid: ServiceSid,
+    attributes: String,
+    friendly_name: Option<String>,
+    #[schema(value_type = String)]
+    role_sid: RoleSid,
+    identity: String,
+    /// Null unless `reachability_enabled`.
+    is_online: Option<bool>,
+    /// Null unless `reachability_enabled`.
+    is_notifiable: Option<bool>,
+    date_created: String,
+    date_updated: String,
+    joined_channels_count: i32,
+    links: UserLinks,
+    url: String,
+}
+
+/// Where the user's resources are.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct UserLinks {
+    user_channels: String,
+    user_bindings: String,
+}
+
+/// The user as REST answers and events show it.
+#[must_use]
+pub fn view(user: &user::Model, account: AccountSid, base: &BaseUrl) -> UserView {
+    let url = format!("{base}/v2/Services/{}/Users/{}", user.service_id, user.id);
+    UserView {
+        sid: user.id,
+        account_sid: account,
+        service_sid: user.service_id,
+        attributes: user.attributes.clone(),
+        friendly_name: user.friendly_name.clone(),
+        role_sid: user.role_id,
+        identity: user.identity.clone(),
+        is_online: None,
+        is_notifiable: None,
+        date_created: user.date_created.to_seconds_text(),
+        date_updated: user.date_updated.to_seconds_text(),
+        joined_channels_count: user.joined_channels_count,
+        links: UserLinks {
+            user_channels: format!("{url}/Channels"),
+            user_bindings: format!("{url}/Bindings"),
+        },
+        url,
+    }
+}

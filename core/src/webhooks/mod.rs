@@ -1,0 +1,93 @@
+//! Webhooks: which event is told to whom, in which words. Deliveries are recorded in the change's own transaction;
+//! the workers make the calls.
+
+pub mod ledger;
+mod parameters;
+
+use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};
+
+pub use parameters::{POST_EVENTS, PRE_EVENTS, parameters, post_event};
+
+use crate::{
+    ctx::Origin,
+    entities::{service, webhook_delivery},
+    error::Result,
+    events::Event,
+    sid::DeliverySid,
+};
+
+/// How many rows one statement inserts.
+const ROWS: usize = 100;
+
+/// The delivery that the service's settings ask for, if they do.
+#[must_use]
+pub fn delivery(service: &service::Model, origin: &Origin, event: &Event) -> Option<webhook_delivery::Model> {
+    let url = service.post_webhook_url.as_ref()?;
+    let event_type = post_event(event.kind)?;
+    if let Some(filters) = service
+        .webhook_filters
+        .as_ref()
+        .and_then(|filters| filters.as_array())
+        && !filters.iter().any(|name| name.as_str() == Some(event_type))
+    {
+        return None;
+    }
+    Some(webhook_delivery::Model {
+        service_id: event.service,
+        id: DeliverySid::generate(),
+        account_id: event.account,
+        event_id: event.id,
+        event_type: event_type.to_owned(),
+        channel_id: event.channel,
+        seq: event.seq,
+        url: url.clone(),
+        method: service
+            .webhook_method
+            .clone()
+            .unwrap_or_else(|| "POST".to_owned()),
+        parameters: serde_json::json!(parameters(event_type, origin, event)),
+        status: ledger::PENDING.to_owned(),
+        attempts: 0,
+        retry_count: service.post_webhook_retry_count,
+        next_attempt_at: Some(event.at),
+        leased_until: None,
+        response_status: None,
+        response_start: None,
+        last_error: None,
+        date_created: event.at,
+        date_updated: event.at,
+    })
+}
+
+/// Records the deliveries of these events; answers their SIDs.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn record(
+    db: &impl ConnectionTrait,
+    service: &service::Model,
+    origin: &Origin,
+    events: &[Event],
+) -> Result<Vec<DeliverySid>> {
+    let deliveries: Vec<_> = events
+        .iter()
+        .filter_map(|event| delivery(service, origin, event))
+        .collect();
+    let ids = deliveries.iter().map(|delivery| delivery.id).collect();
+    store(db, deliveries).await?;
+    Ok(ids)
+}
+
+/// Inserts deliveries.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn store(db: &impl ConnectionTrait, deliveries: Vec<webhook_delivery::Model>) -> Result<()> {
+    for portion in deliveries.chunks(ROWS) {
+        let rows = portion.iter().map(|row| row.clone().into_active_model());
+        webhook_delivery::Entity::insert_many(rows)
+            .exec_without_returning(db)
+            .await?;
+    }
+    Ok(())
+}

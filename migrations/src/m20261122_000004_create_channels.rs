@@ -1,0 +1,154 @@
+//! Channels and their members.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table(Channels::Table)
+                    .col(ColumnDef::new(Channels::ServiceId).uuid().not_null())
+                    .col(ColumnDef::new(Channels::Id).uuid().not_null())
+                    .col(ColumnDef::new(Channels::UniqueName).text().null())
+                    .col(ColumnDef::new(Channels::FriendlyName).text().null())
+                    .col(ColumnDef::new(Channels::Attributes).text().not_null())
+                    .col(ColumnDef::new(Channels::Kind).text().not_null())
+                    .col(ColumnDef::new(Channels::CreatedBy).text().not_null())
+                    .col(ColumnDef::new(Channels::MembersCount).integer().not_null())
+                    .col(ColumnDef::new(Channels::MessagesCount).integer().not_null())
+                    .col(ColumnDef::new(Channels::NextIndex).big_integer().not_null())
+                    .col(ColumnDef::new(Channels::LastSeq).big_integer().not_null())
+                    .col(ColumnDef::new(Channels::LastEventAt).big_integer().not_null())
+                    .col(ColumnDef::new(Channels::LastMessageId).uuid().null())
+                    .col(ColumnDef::new(Channels::LastMessageAt).big_integer().null())
+                    .col(ColumnDef::new(Channels::DeletedAt).big_integer().null())
+                    .col(ColumnDef::new(Channels::DateCreated).big_integer().not_null())
+                    .col(ColumnDef::new(Channels::DateUpdated).big_integer().not_null())
+                    .primary_key(Index::create().col(Channels::ServiceId).col(Channels::Id))
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_index(
+                Index::create()
+                    .name("uq_channels_unique_name")
+                    .table(Channels::Table)
+                    .col(Channels::ServiceId)
+                    .col(Channels::UniqueName)
+                    .unique()
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_table(
+                Table::create()
+                    .table(Members::Table)
+                    .col(ColumnDef::new(Members::ServiceId).uuid().not_null())
+                    .col(ColumnDef::new(Members::ChannelId).uuid().not_null())
+                    .col(ColumnDef::new(Members::Id).uuid().not_null())
+                    .col(ColumnDef::new(Members::Identity).text().not_null())
+                    .col(ColumnDef::new(Members::RoleId).uuid().not_null())
+                    .col(ColumnDef::new(Members::Attributes).text().not_null())
+                    .col(
+                        ColumnDef::new(Members::LastConsumedMessageIndex)
+                            .big_integer()
+                            .null(),
+                    )
+                    .col(
+                        ColumnDef::new(Members::LastConsumptionTimestamp)
+                            .big_integer()
+                            .null(),
+                    )
+                    .col(ColumnDef::new(Members::NotificationLevel).text().not_null())
+                    .col(ColumnDef::new(Members::JoinedSeq).big_integer().not_null())
+                    .col(ColumnDef::new(Members::DateCreated).big_integer().not_null())
+                    .col(ColumnDef::new(Members::DateUpdated).big_integer().not_null())
+                    .primary_key(
+                        Index::create()
+                            .col(Members::ServiceId)
+                            .col(Members::ChannelId)
+                            .col(Members::Id),
+                    )
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_index(
+                Index::create()
+                    .name("uq_members_identity")
+                    .table(Members::Table)
+                    .col(Members::ServiceId)
+                    .col(Members::ChannelId)
+                    .col(Members::Identity)
+                    .unique()
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_index(
+                Index::create()
+                    .name("ix_members_user")
+                    .table(Members::Table)
+                    .col(Members::ServiceId)
+                    .col(Members::Identity)
+                    .col(Members::ChannelId)
+                    .to_owned(),
+            )
+            .await?;
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .drop_table(Table::drop().table(Members::Table).to_owned())
+            .await?;
+        manager
+            .drop_table(Table::drop().table(Channels::Table).to_owned())
+            .await?;
+        Ok(())
+    }
+}
+
+#[derive(DeriveIden)]
+enum Channels {
+    Table,
+    ServiceId,
+    Id,
+    UniqueName,
+    FriendlyName,
+    Attributes,
+    Kind,
+    CreatedBy,
+    MembersCount,
+    MessagesCount,
+    NextIndex,
+    LastSeq,
+    LastEventAt,
+    LastMessageId,
+    LastMessageAt,
+    DeletedAt,
+    DateCreated,
+    DateUpdated,
+}
+
+#[derive(DeriveIden)]
+enum Members {
+    Table,
+    ServiceId,
+    ChannelId,
+    Id,
+    Identity,
+    RoleId,
+    Attributes,
+    LastConsumedMessageIndex,
+    LastConsumptionTimestamp,
+    NotificationLevel,
+    JoinedSeq,
+    DateCreated,
+    DateUpdated,
+}
