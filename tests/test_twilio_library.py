@@ -20,8 +20,8 @@ DEFAULT_ROLES = {
     "channel admin": (
         "channel",
         "addMember deleteAnyMessage destroyChannel editAnyMessage editAnyMessageAttributes editAnyMemberAttributes "
-        "editChannelAttributes editChannelName editNotificationLevel inviteMember leaveChannel removeMember sendMessage "
-        "sendMediaMessage",
+        "editChannelAttributes editChannelName editNotificationLevel inviteMember leaveChannel removeMember "
+        "sendMessage sendMediaMessage",
     ),
     "channel user": (
         "channel",

@@ -50,7 +50,6 @@ class Chat:
             parts.get("secret") or self.key.secret,
             identity=identity,
             ttl=ttl,
-            nbf=parts.get("nbf", AccessToken.NOW),
         )
         if parts.get("grant", True):
             token.add_grant(ChatGrant(service_sid=parts.get("service_sid", self.sid)))

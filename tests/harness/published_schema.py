@@ -46,5 +46,5 @@ class PublishedSchema:
             if described.get("format") == "date-time":
                 assert WHOLE_SECONDS.match(value), f"{resource}.{name}: {value}"
             if described.get("format") == "uri" and name == "url":
-                assert value.startswith("http://"), f"{resource}.{name}: {value}"
+                assert re.match("https?://", value), f"{resource}.{name}: {value}"
         return answer
