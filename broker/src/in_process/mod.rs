@@ -42,6 +42,10 @@ impl Bus for InProcess {
     fn is_connected(&self) -> bool {
         true
     }
+
+    fn crosses_processes(&self) -> bool {
+        false
+    }
 }
 
 #[async_trait]

@@ -254,7 +254,7 @@ impl Work {
         Some(move || Outgoing {
             exchange: exchange.clone(),
             routing_key: routing_key.clone(),
-            content: Content::Job(wire::job_properties(&job, reason.as_deref())),
+            content: Content::Job(Box::new(wire::job_properties(&job, reason.as_deref()))),
             body: job.payload.clone(),
         })
     }

@@ -192,7 +192,7 @@ impl Jobs for RabbitMq {
         let outgoing = |job: Job| Outgoing {
             exchange: self.shared.names.work(),
             routing_key: topology::work_key(job.class, shard_of(&job)),
-            content: Content::Job(wire::job_properties(&job, None)),
+            content: Content::Job(Box::new(wire::job_properties(&job, None))),
             body: job.payload,
         };
         self.shared
@@ -238,6 +238,7 @@ fn parse(url: &str) -> Result<AMQPUri, ConnectError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

@@ -3,7 +3,14 @@
 //! Messages leave in the order in which callers queued them. What is queued and what is unconfirmed are both
 //! bounded, so a slow broker makes callers wait and then fail, and never fills this process.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{
@@ -13,7 +20,7 @@ use futures_util::{
 };
 use hubbub_core::broker::BrokerError;
 use lapin::{
-    BasicProperties, Channel, Confirmation,
+    BasicProperties, Confirmation,
     options::{BasicPublishOptions, ConfirmSelectOptions},
     types::ShortString,
 };
@@ -52,7 +59,7 @@ pub(super) enum Content {
     /// nobody listens.
     Bus,
     /// Must reach a queue.
-    Job(BasicProperties),
+    Job(Box<BasicProperties>),
 }
 
 /// What a publisher declares before it publishes.
@@ -78,28 +85,38 @@ struct Queued {
 pub(super) struct Publisher {
     queue: mpsc::Sender<Queued>,
     state: watch::Receiver<State>,
+    stalled: Stalled,
 }
+
+/// Whether the broker owes a confirm for longer than callers wait. Then further callers need not wait to learn it.
+type Stalled = Arc<AtomicBool>;
 
 impl Publisher {
     /// Starts dialling at once and for ever.
     pub(super) fn start(dialer: Dialer, names: Names, role: Role, stop: CancellationToken) -> Self {
         let (queue, queued) = mpsc::channel(QUEUED);
         let (state_sender, state) = watch::channel(State::Down);
+        let (stalled, numbers) = (Stalled::default(), HashMap::new());
         let task = Task {
             dialer,
             names,
             role,
             queued,
             state: state_sender,
-            numbers: HashMap::new(),
+            stalled: stalled.clone(),
+            numbers,
         };
         tokio::spawn(async move { stop.run_until_cancelled(task.run()).await });
-        Self { queue, state }
+        Self {
+            queue,
+            state,
+            stalled,
+        }
     }
 
     /// Whether publishes have a chance at this moment.
     pub(super) fn is_up(&self) -> bool {
-        *self.state.borrow() == State::Up
+        *self.state.borrow() == State::Up && !self.stalled.load(Relaxed)
     }
 
     /// Waits until the link is up for the first time, or `limit` is over. Tells which.
@@ -118,6 +135,7 @@ impl Publisher {
     pub(super) async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), BrokerError> {
         let unavailable = |why: &str| Err(BrokerError::Unavailable(why.into()));
         match *self.state.borrow() {
+            State::Up if self.stalled.load(Relaxed) => return unavailable("RabbitMQ has stopped confirming"),
             State::Up => {}
             State::Down => return unavailable("the link to RabbitMQ is down"),
             State::Blocked => return unavailable("RabbitMQ takes no publishes (memory or disk alarm)"),
@@ -149,6 +167,7 @@ struct Task {
     role: Role,
     queued: mpsc::Receiver<Queued>,
     state: watch::Sender<State>,
+    stalled: Stalled,
     /// How many bus messages have left, by routing key: at most one entry per bucket.
     numbers: HashMap<ShortString, u64>,
 }
@@ -179,6 +198,7 @@ impl Task {
         }
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         self.dialer.in_service();
+        self.stalled.store(false, Relaxed);
         self.state.send_replace(State::Up);
 
         let state = &self.state;
@@ -198,7 +218,7 @@ impl Task {
                         continue; // Its caller gave up and has been told that it failed.
                     }
                     let (properties, mandatory) = match message.content {
-                        Content::Job(properties) => (properties, true),
+                        Content::Job(properties) => (*properties, true),
                         Content::Bus => {
                             let number = self.numbers.entry(message.routing_key.clone()).or_default();
                             *number += 1;
@@ -206,8 +226,13 @@ impl Task {
                         }
                     };
                     let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
-                    let address = (message.exchange, message.routing_key);
-                    let confirm = confirmed(channel.clone(), address, options, properties, message.body, done);
+                    let (channel, body, stalled) = (channel.clone(), message.body, self.stalled.clone());
+                    let confirm = async move {
+                        let (exchange, key) = (message.exchange, message.routing_key);
+                        let confirm = channel.basic_publish(exchange, key, options, &body, properties).await?;
+                        confirm.await
+                    };
+                    let confirm = settled(confirm, done, stalled);
                     let mut confirm: BoxFuture<'static, Result<(), Lost>> = Box::pin(confirm);
                     // The first poll puts the frames into lapin's queue: here, so that order is kept.
                     match poll!(&mut confirm) {
@@ -220,25 +245,22 @@ impl Task {
     }
 }
 
-/// Publishes one message and tells its caller what became of it. `Lost` when the session cannot be trusted any more;
-/// then `done` is dropped, and the caller knows nothing.
-async fn confirmed(
-    channel: Channel,
-    (exchange, routing_key): (ShortString, ShortString),
-    options: BasicPublishOptions,
-    properties: BasicProperties,
-    body: Bytes,
+/// Waits for one confirm and tells the caller what became of its message. `Lost` when the session cannot be trusted
+/// any more; then `done` is dropped, and the caller knows nothing.
+async fn settled(
+    confirm: impl Future<Output = lapin::Result<Confirmation>>,
     done: oneshot::Sender<Result<(), BrokerError>>,
+    stalled: Stalled,
 ) -> Result<(), Lost> {
-    let publish = async {
-        let confirm = channel
-            .basic_publish(exchange, routing_key, options, &body, properties)
-            .await?;
-        confirm.await
+    tokio::pin!(confirm);
+    let confirmation = if let Ok(in_time) = timeout(DEADLINE, &mut confirm).await {
+        in_time?
+    } else {
+        stalled.store(true, Relaxed);
+        let late = timeout(STALE, confirm).await;
+        stalled.store(false, Relaxed);
+        late.map_err(|_| Lost(format!("no confirm in {} s", (DEADLINE + STALE).as_secs())))??
     };
-    let confirmation = timeout(STALE, publish)
-        .await
-        .map_err(|_| Lost(format!("no confirm in {} s", STALE.as_secs())))??;
     match confirmation {
         Confirmation::Ack(None) => {
             let _ = done.send(Ok(()));

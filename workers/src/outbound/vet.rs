@@ -115,6 +115,7 @@ pub fn vet_address(address: IpAddr, policy: Policy) -> Result<(), Refused> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

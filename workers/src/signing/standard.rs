@@ -82,6 +82,7 @@ pub fn sign<'a>(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 
