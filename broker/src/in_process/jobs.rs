@@ -137,7 +137,7 @@ async fn work(handler: &dyn JobHandler, job: Job, retries: mpsc::Sender<Job>) {
             tracing::error!(job.id = %id, job.class = class, reason, "{class} job {id} is given up");
         }
         Err(_) => {
-            tracing::error!(job.id = %id, job.class = class, "{class} job {id} panicked and is given up")
+            tracing::error!(job.id = %id, job.class = class, "{class} job {id} panicked and is given up");
         }
     }
 }
