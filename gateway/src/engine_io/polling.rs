@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::{
     close::CloseReason,
+    config::EngineConfig,
     cors, payload,
     registry::Registry,
     request::{Query, Refusal, RequestedTransport},
@@ -104,7 +105,10 @@ async fn post(request: &HttpRequest, body: Payload, session: &Arc<Session>) -> R
     if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/octet-stream")) {
         return Err(violated(session));
     }
-    let body = read(request, body, session.config().max_payload).await?;
+    let EngineConfig { max_payload, ping_interval, ping_timeout, .. } = *session.config();
+    // Slower than this the session has died meanwhile.
+    let body = timeout(ping_interval + ping_timeout, read(request, body, max_payload)).await;
+    let body = body.map_err(|_| Refusal::BadRequest)??;
     let body = ByteString::try_from(body.freeze()).map_err(|_| violated(session))?;
     for packet in payload::decode(&body) {
         let received = packet
