@@ -1,5 +1,11 @@
 //! What the public Engine.IO v4 conformance suite checks, and what it leaves out.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed test says it best"
+)]
+
 #[path = "../examples/conformance/echo.rs"]
 #[allow(dead_code, reason = "the other endpoint has a suite of its own")]
 mod echo;

@@ -1,5 +1,11 @@
 //! How sockets end, and what a server does not put up with.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed test says it best"
+)]
+
 mod support;
 
 use std::{sync::Arc, time::Duration};
@@ -30,7 +36,10 @@ impl Namespace for Application {
             return Err(Refusal::new("no").with_data(json!({"code": 20103})));
         }
         assert!(!socket.emit("too early", &1));
-        Ok(Arc::new(Handler { socket, story: self.0.clone() }))
+        Ok(Arc::new(Handler {
+            socket,
+            story: self.0.clone(),
+        }))
     }
 }
 
@@ -85,12 +94,19 @@ impl SocketHandler for Handler {
 fn spawn(change: impl FnOnce(&mut SocketIoConfig)) -> (TestServer, Story) {
     let (sender, story) = unbounded_channel();
     let mut config = SocketIoConfig {
-        engine: EngineConfig { path: "/socket.io".into(), queue_limit: 200_000, ..EngineConfig::default() },
+        engine: EngineConfig {
+            path: "/socket.io".into(),
+            queue_limit: 200_000,
+            ..EngineConfig::default()
+        },
         ..SocketIoConfig::default()
     };
     change(&mut config);
     let application: Arc<dyn Namespace> = Arc::new(Application(sender));
-    (TestServer::spawn("/socket.io", socket_io::server(config, [("/", application)])), story)
+    (
+        TestServer::spawn("/socket.io", socket_io::server(config, [("/", application)])),
+        story,
+    )
 }
 
 async fn joined(server: &TestServer, story: &mut Story) -> WebSocket {
@@ -261,9 +277,13 @@ async fn pages_of_unlisted_origins_are_refused() {
     let origins = Origins::Only(vec!["https://chat.example".into()]);
     let (server, _) = spawn(|config| config.engine.origins = origins);
     let uri = server.uri("EIO=4&transport=polling");
-    let listed = server.request("GET", &uri, "Origin: https://chat.example\r\n", "").await;
+    let listed = server
+        .request("GET", &uri, "Origin: https://chat.example\r\n", "")
+        .await;
     assert_eq!(listed.status, 200);
-    let unlisted = server.request("GET", &uri, "Origin: https://evil.example\r\n", "").await;
+    let unlisted = server
+        .request("GET", &uri, "Origin: https://evil.example\r\n", "")
+        .await;
     assert_eq!(unlisted.status, 403);
     assert_eq!(unlisted.header("access-control-allow-origin"), None);
 }

@@ -4,6 +4,8 @@
 //! [`EngineService`] receives its sessions. Packets and payloads are pure codecs; a [`Session`] is the state
 //! both transports share.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed test says it best"))]
+
 mod close;
 mod config;
 mod cors;

@@ -105,7 +105,12 @@ async fn post(request: &HttpRequest, body: Payload, session: &Arc<Session>) -> R
     if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/octet-stream")) {
         return Err(violated(session));
     }
-    let EngineConfig { max_payload, ping_interval, ping_timeout, .. } = *session.config();
+    let EngineConfig {
+        max_payload,
+        ping_interval,
+        ping_timeout,
+        ..
+    } = *session.config();
     // Slower than this the session has died meanwhile.
     let body = timeout(ping_interval + ping_timeout, read(request, body, max_payload)).await;
     let body = body.map_err(|_| Refusal::BadRequest)??;

@@ -3,6 +3,8 @@
 //! [`server()`] makes an endpoint of [`Namespace`]s. Each client that is let in becomes a [`Socket`], to which
 //! the application sends, and a [`SocketHandler`], by which it receives.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failed test says it best"))]
+
 mod attachments;
 mod connection;
 mod encode;

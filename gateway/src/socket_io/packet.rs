@@ -217,7 +217,7 @@ fn check_placeholders(data: &str, attachments: usize) -> Result<(), PacketError>
             Value::Array(elements) => unchecked.extend(elements),
             Value::Object(fields) if fields.get("_placeholder") == Some(&Value::Bool(true)) => {
                 let number = fields.get("num").and_then(Value::as_u64);
-                if !number.is_some_and(|number| number < attachments as u64) {
+                if number.is_none_or(|number| number >= attachments as u64) {
                     return Err(PacketError::Placeholder);
                 }
             }

@@ -43,7 +43,7 @@ pub(in crate::engine_io) async fn accept(
     if let Err(error) = socket2::SockRef::from(&parts.io).set_send_buffer_size(SEND_BUFFER) {
         tracing::debug!(%error, "the send buffer could not be limited");
     }
-    let link = Link::new(parts.io, parts.read_buf, session.config().max_payload);
+    let link = Link::new(parts.io, &parts.read_buf, session.config().max_payload);
     if is_new {
         session.set_binary_as_text(base64);
         rt::spawn(serve(link, session));

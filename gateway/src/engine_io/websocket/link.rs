@@ -57,9 +57,9 @@ pub(super) struct Link {
 
 impl Link {
     /// Takes a connection over, with what was read from it too early.
-    pub(super) fn new(io: TcpStream, early: BytesMut, max_payload: usize) -> Self {
-        // Copied, because the buffer it comes in is far larger than what it holds.
-        let early = BytesMut::from(&early[..]);
+    pub(super) fn new(io: TcpStream, early: &[u8], max_payload: usize) -> Self {
+        // Copied, because the buffer it lies in is far larger than what it holds.
+        let early = BytesMut::from(early);
         Self {
             io,
             reader: FrameReader::new(early, max_payload),
