@@ -80,13 +80,13 @@ impl Core {
     /// Starts the process's publisher and writers. Must be called inside a tokio runtime.
     #[must_use]
     pub fn start(
+        node: Uuid,
         db: Db,
         vault: Vault,
         bus: Arc<dyn Bus>,
         jobs: Arc<dyn Jobs>,
         settings: Settings,
     ) -> Arc<Self> {
-        let node = Uuid::new_v4();
         let publisher = Publisher::start(db.clone(), Arc::clone(&bus), Arc::clone(&jobs), node);
         let writer = MessageWriter::start(db.clone(), publisher.clone());
         Arc::new(Self {

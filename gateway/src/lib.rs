@@ -1,4 +1,74 @@
-//! hubbub-gateway
+//! The real-time gateway: client apps connect with access tokens and speak Socket.IO.
+//!
+//! [`engine_io`] and [`socket_io`] are the protocols and know nothing of chat. [`hub`] holds the connected clients
+//! and delivers every channel's events to them in order, without gaps, once. [`verbs`] is what clients may ask for.
 
+mod chat;
+mod client;
 pub mod engine_io;
+pub mod hub;
 pub mod socket_io;
+pub mod verbs;
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::web;
+use hubbub_core::{Core, broker::BrokerError};
+
+use crate::{
+    hub::Hub,
+    socket_io::{EngineServer, Namespace, SocketIoConfig},
+};
+
+/// What the operator chose.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// How much may wait for one socket, in bytes, before it is cut off.
+    pub socket_queue: usize,
+}
+
+/// The gateway of this process.
+#[derive(Clone)]
+pub struct Gateway {
+    hub: Arc<Hub>,
+    server: EngineServer,
+}
+
+impl Gateway {
+    /// Starts it. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the bus cannot be subscribed to.
+    pub async fn start(core: Arc<Core>, config: GatewayConfig) -> Result<Self, BrokerError> {
+        let hub = Hub::start(Arc::clone(&core), config.socket_queue).await?;
+        let mut socket_io = SocketIoConfig::default();
+        socket_io.engine.queue_limit = config.socket_queue;
+        socket_io.engine.trust_forwarded = true;
+        let chat: Arc<dyn Namespace> = Arc::new(chat::Chat::new(core, Arc::clone(&hub)));
+        let server = socket_io::server(socket_io, [("/", chat)]);
+        Ok(Self { hub, server })
+    }
+
+    /// Mounts `/socket.io/`.
+    pub fn configure(&self, config: &mut web::ServiceConfig) {
+        self.server.configure(config);
+    }
+
+    /// How many sessions are open.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.server.sessions()
+    }
+
+    /// How many sockets have been let in.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.hub.clients()
+    }
+
+    /// Ends every session at the transport, so that clients come back elsewhere, and waits for that, at most this
+    /// long.
+    pub async fn shutdown(&self, bound: Duration) {
+        self.server.shutdown(bound).await;
+    }
+}

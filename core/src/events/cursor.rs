@@ -110,7 +110,7 @@ pub struct Subscription {
     pub deleted: bool,
 }
 
-/// The user's channels, in one query however many there are.
+/// The user's channels that had an event after `since` (all of them without it), in one query however many there are.
 ///
 /// # Errors
 /// Whatever the database refuses.
@@ -118,12 +118,16 @@ pub async fn subscriptions(
     db: &impl ConnectionTrait,
     service: ServiceSid,
     identity: &str,
+    since: Option<Timestamp>,
 ) -> Result<Vec<Subscription>> {
     let mut sql = Sql::new(
         "SELECT c.id, c.last_seq, c.last_event_at, c.deleted_at FROM members m \
          JOIN channels c ON c.service_id = m.service_id AND c.id = m.channel_id WHERE m.service_id = ",
     );
     sql.bind(service).push(" AND m.identity = ").bind(identity);
+    if let Some(since) = since {
+        sql.push(" AND c.last_event_at > ").bind(since);
+    }
     sql.all(db)
         .await?
         .iter()
@@ -135,6 +139,41 @@ pub async fn subscriptions(
                 deleted: row.try_get::<Option<Timestamp>>("", "deleted_at")?.is_some(),
             })
         })
+        .collect()
+}
+
+/// The account of a channel and its latest `seq`, deleted channels included.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn position(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    channel: ChannelSid,
+) -> Result<Option<(AccountSid, i64)>> {
+    let mut sql = Sql::new("SELECT s.account_id, c.last_seq FROM channels c JOIN services s ON s.id = c.service_id WHERE c.service_id = ");
+    sql.bind(service).push(" AND c.id = ").bind(channel);
+    let rows = sql.all(db).await?;
+    rows.first().map(|row| Ok((row.try_get("", "account_id")?, row.try_get("", "last_seq")?))).transpose()
+}
+
+/// The latest `seq` of each of these channels, deleted ones included.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn positions(
+    db: &impl ConnectionTrait,
+    channels: &[(ServiceSid, ChannelSid)],
+) -> Result<Vec<((ServiceSid, ChannelSid), i64)>> {
+    if channels.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sql = Sql::new("SELECT service_id, id, last_seq FROM channels WHERE (service_id, id) IN ");
+    sql.values(channels.iter().map(|(service, channel)| [service.into(), channel.into()]));
+    sql.all(db)
+        .await?
+        .iter()
+        .map(|row| Ok(((row.try_get("", "service_id")?, row.try_get("", "id")?), row.try_get("", "last_seq")?)))
         .collect()
 }
 

@@ -9,7 +9,6 @@ pub mod outbox;
 pub mod publisher;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::{
@@ -189,10 +188,10 @@ impl Event {
         topics
     }
 
-    /// The envelope as JSON without its closing brace, under the event's own name or, for the member concerned,
-    /// as `channelJoined` or `channelLeft` with the channel. A socket appends its cursor and the brace.
+    /// The envelope as JSON, under the event's own name or, for the member concerned, as `channelJoined` or
+    /// `channelLeft` with the channel.
     #[must_use]
-    pub fn render_open(&self, base: &BaseUrl, kind: EventKind) -> String {
+    pub fn render(&self, base: &BaseUrl, kind: EventKind) -> String {
         #[derive(Serialize)]
         struct Envelope<'a> {
             id: EventSid,
@@ -242,16 +241,6 @@ impl Event {
             Resource::User(user) => envelope.user = Some(users::view(user, account, base)),
             Resource::None => {}
         }
-        let mut text = serde_json::to_string(&envelope).unwrap_or_else(|_| "{}".to_owned());
-        text.pop();
-        text
-    }
-
-    /// The whole envelope, without a cursor.
-    #[must_use]
-    pub fn render(&self, base: &BaseUrl) -> Option<Box<RawValue>> {
-        let mut text = self.render_open(base, self.kind);
-        text.push('}');
-        RawValue::from_string(text).ok()
+        serde_json::to_string(&envelope).unwrap_or_else(|_| "{}".to_owned())
     }
 }

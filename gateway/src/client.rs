@@ -1,0 +1,303 @@
+//! A connected client: who it is, where it stands, and what is held back while it catches up.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use hubbub_core::{
+    BaseUrl, Timestamp,
+    events::{
+        Event, EventKind,
+        cursor::{self, MARGIN},
+    },
+    input::Identity,
+    sid::{AccountSid, ApiKeySid, ChannelSid, ServiceSid},
+};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::{
+    hub::encoded::Encoded,
+    socket_io::{Outgoing, Socket},
+};
+
+/// How many events may be held back while a client catches up; more end its transport, and it resumes later.
+const MOST_HELD: usize = 10_000;
+/// How many sends of one client may be on their way to the database.
+pub(crate) const SENDS_IN_FLIGHT: u32 = 64;
+
+/// Who a client is: from its token and its handshake.
+pub(crate) struct Passport {
+    pub(crate) account: AccountSid,
+    pub(crate) service: ServiceSid,
+    pub(crate) identity: Identity,
+    pub(crate) key: ApiKeySid,
+    pub(crate) issued: Timestamp,
+    pub(crate) expires: Timestamp,
+    pub(crate) base: BaseUrl,
+}
+
+/// A connected client.
+pub(crate) struct Client {
+    /// Names it in events, so that it does not get its own messages.
+    pub(crate) id: Uuid,
+    pub(crate) socket: Socket,
+    pub(crate) account: AccountSid,
+    pub(crate) service: ServiceSid,
+    pub(crate) identity: Identity,
+    pub(crate) base: BaseUrl,
+    /// One permit a send in flight: who takes them all has waited for every send before.
+    pub(crate) sends: Arc<Semaphore>,
+    pub(crate) token: TokenLife,
+    state: Mutex<State>,
+}
+
+/// The token it lives by, which can be renewed.
+pub(crate) struct TokenLife {
+    key: Mutex<ApiKeySid>,
+    expires: AtomicI64,
+    warn_at: AtomicI64,
+    warned: AtomicBool,
+}
+
+struct State {
+    /// Set while it catches up: live events wait here.
+    held: Option<Vec<(Arc<Event>, EventKind)>>,
+    /// The channels that were active lately, with what it has of them: for its cursor.
+    recent: SmallVec<[Recent; 2]>,
+    seats: HashSet<ChannelSid>,
+    gone: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Recent {
+    tag: u64,
+    seq: i64,
+    at: Timestamp,
+}
+
+/// What a token's time has come for.
+pub(crate) enum TokenNews {
+    /// It ends soon.
+    AboutToExpire(Timestamp),
+    /// It has ended.
+    Expired,
+}
+
+impl TokenLife {
+    fn new(key: ApiKeySid, issued: Timestamp, expires: Timestamp) -> Self {
+        let life = Self {
+            key: Mutex::new(key),
+            expires: AtomicI64::new(0),
+            warn_at: AtomicI64::new(0),
+            warned: AtomicBool::new(false),
+        };
+        life.renew(key, issued, expires);
+        life
+    }
+
+    /// Warns 3 minutes before the end, or at two thirds of a shorter life.
+    pub(crate) fn renew(&self, key: ApiKeySid, issued: Timestamp, expires: Timestamp) {
+        const WARNING: std::time::Duration = std::time::Duration::from_secs(180);
+        let life = expires.since(issued);
+        let warn_at = if life > 3 * WARNING { expires.minus(WARNING) } else { issued.plus(life * 2 / 3) };
+        *self.key.lock() = key;
+        self.warn_at.store(warn_at.0, Ordering::Relaxed);
+        self.expires.store(expires.0, Ordering::Relaxed);
+        self.warned.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn key(&self) -> ApiKeySid {
+        *self.key.lock()
+    }
+
+    /// What is due at `now`; a warning comes once.
+    pub(crate) fn news(&self, now: Timestamp) -> Option<TokenNews> {
+        let expires = Timestamp(self.expires.load(Ordering::Relaxed));
+        if now >= expires {
+            return Some(TokenNews::Expired);
+        }
+        (now.0 >= self.warn_at.load(Ordering::Relaxed) && !self.warned.swap(true, Ordering::AcqRel))
+            .then_some(TokenNews::AboutToExpire(expires))
+    }
+}
+
+impl Client {
+    /// A client that holds live events back until [`Client::release`].
+    pub(crate) fn new(socket: Socket, passport: Passport) -> Arc<Self> {
+        let Passport { account, service, identity, key, issued, expires, base } = passport;
+        Arc::new(Self {
+            id: Uuid::new_v4(),
+            socket,
+            account,
+            service,
+            identity,
+            base,
+            sends: Arc::new(Semaphore::new(SENDS_IN_FLIGHT as usize)),
+            token: TokenLife::new(key, issued, expires),
+            state: Mutex::new(State {
+                held: Some(Vec::new()),
+                recent: SmallVec::new(),
+                seats: HashSet::new(),
+                gone: false,
+            }),
+        })
+    }
+
+    /// Whether the event is one of its own sends, which it gets by the ack.
+    pub(crate) fn sent(&self, event: &Event) -> bool {
+        event.kind == EventKind::MessageAdded && event.connection == Some(self.id)
+    }
+
+    /// Delivers a live event, or holds it back while the client catches up.
+    pub(crate) fn deliver(&self, encoded: &Encoded, kind: EventKind, watermark: Timestamp) {
+        let mut state = self.state.lock();
+        if let Some(held) = &mut state.held {
+            if held.len() < MOST_HELD {
+                held.push((Arc::clone(&encoded.event), kind));
+            } else {
+                self.socket.close_transport();
+            }
+            return;
+        }
+        self.send(&mut state, encoded, kind, watermark);
+    }
+
+    /// Delivers an event that it missed, ahead of those that are held back. It carries no cursor: until all that
+    /// was missed is there, the client's old cursor is the true one.
+    pub(crate) fn catch_up(&self, event: Event, kind: EventKind, watermark: Timestamp) {
+        if let (Some(channel), Some(seq)) = (event.channel, event.seq) {
+            self.knows(channel, seq, event.at, watermark);
+        }
+        if let Some(whole) = Encoded::new(Arc::new(event)).whole(&self.base, kind) {
+            self.socket.send(Outgoing::packet(whole));
+        }
+    }
+
+    /// Lets live events through, those held back first.
+    pub(crate) fn release(&self, watermark: Timestamp) {
+        let mut state = self.state.lock();
+        for (event, kind) in state.held.take().unwrap_or_default() {
+            let encoded = Encoded::new(event);
+            self.send(&mut state, &encoded, kind, watermark);
+        }
+    }
+
+    /// Holds live events back until [`Client::release`]. False when they are held already.
+    pub(crate) fn hold(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.held.is_some() {
+            return false;
+        }
+        state.held = Some(Vec::new());
+        true
+    }
+
+    fn send(&self, state: &mut State, encoded: &Encoded, kind: EventKind, watermark: Timestamp) {
+        let event = &encoded.event;
+        if let (Some(channel), Some(seq)) = (event.channel, event.seq) {
+            note(&mut state.recent, Recent { tag: cursor::tag(channel), seq, at: event.at }, watermark);
+            // Its own sends are noted and not sent: the cursor of the next event covers them.
+            if self.sent(event) {
+                return;
+            }
+            let Some(head) = encoded.open(&self.base, kind) else { return };
+            let cursor = self.cursor_of(state, watermark);
+            self.socket.send(Outgoing::packet(head).with_tail(format!(",\"cursor\":\"{cursor}\"}}]")));
+        } else if let Some(whole) = encoded.whole(&self.base, kind) {
+            let message = Outgoing::packet(whole);
+            self.socket.send(if event.is_volatile() { message.volatile() } else { message });
+        }
+    }
+
+    /// Where the client stands.
+    pub(crate) fn cursor(&self, watermark: Timestamp) -> String {
+        self.cursor_of(&self.state.lock(), watermark)
+    }
+
+    fn cursor_of(&self, state: &State, watermark: Timestamp) -> String {
+        let recent = state.recent.iter().map(|recent| (recent.tag, recent.seq));
+        cursor::encode(self.service, self.identity.as_str(), watermark, recent)
+    }
+
+    /// Takes note of what the client is told of a channel by other means than events.
+    pub(crate) fn knows(&self, channel: ChannelSid, seq: i64, at: Timestamp, watermark: Timestamp) {
+        note(&mut self.state.lock().recent, Recent { tag: cursor::tag(channel), seq, at }, watermark);
+    }
+
+    /// Takes a seat in a channel. False when it has one, or is gone.
+    pub(crate) fn take_seat(&self, channel: ChannelSid) -> bool {
+        let mut state = self.state.lock();
+        !state.gone && state.seats.insert(channel)
+    }
+
+    /// Gives a seat up. False when it had none.
+    pub(crate) fn give_up_seat(&self, channel: ChannelSid) -> bool {
+        self.state.lock().seats.remove(&channel)
+    }
+
+    /// Whether it has a seat in the channel.
+    pub(crate) fn is_seated(&self, channel: ChannelSid) -> bool {
+        self.state.lock().seats.contains(&channel)
+    }
+
+    /// The socket is over: answers the seats to clear, and takes no further ones.
+    pub(crate) fn leave(&self) -> HashSet<ChannelSid> {
+        let mut state = self.state.lock();
+        state.gone = true;
+        state.held = None;
+        std::mem::take(&mut state.seats)
+    }
+}
+
+/// Remembers the newest event of a channel, and forgets what the watermark covers.
+fn note(recent: &mut SmallVec<[Recent; 2]>, new: Recent, watermark: Timestamp) {
+    let horizon = watermark.minus(MARGIN);
+    recent.retain(|known| known.at > horizon && known.tag != new.tag || known.tag == new.tag && known.seq > new.seq);
+    if new.at > horizon && !recent.iter().any(|known| known.tag == new.tag) {
+        recent.push(new);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recent(tag: u64, seq: i64, at: i64) -> Recent {
+        Recent { tag, seq, at: Timestamp::from_unix_seconds(at) }
+    }
+
+    #[test]
+    fn a_cursor_remembers_only_what_the_watermark_does_not_cover() {
+        let mut list = SmallVec::new();
+        let watermark = Timestamp::from_unix_seconds(1000);
+        let margin = i64::try_from(MARGIN.as_secs()).unwrap();
+        note(&mut list, recent(1, 5, 1000), watermark);
+        note(&mut list, recent(2, 7, 1000 - margin), watermark);
+        note(&mut list, recent(1, 6, 1001), watermark);
+        note(&mut list, recent(1, 4, 1001), watermark);
+        assert_eq!(list.iter().map(|known| (known.tag, known.seq)).collect::<Vec<_>>(), [(1, 6)]);
+        note(&mut list, recent(3, 1, 1100), Timestamp::from_unix_seconds(1099));
+        assert_eq!(list.iter().map(|known| (known.tag, known.seq)).collect::<Vec<_>>(), [(3, 1)]);
+    }
+
+    #[test]
+    fn a_token_warns_once_before_it_ends() {
+        let start = Timestamp::from_unix_seconds(0);
+        let key = ApiKeySid::generate();
+        let long = TokenLife::new(key, start, Timestamp::from_unix_seconds(3600));
+        assert!(long.news(Timestamp::from_unix_seconds(3419)).is_none());
+        assert!(matches!(long.news(Timestamp::from_unix_seconds(3420)), Some(TokenNews::AboutToExpire(_))));
+        assert!(long.news(Timestamp::from_unix_seconds(3421)).is_none());
+        assert!(matches!(long.news(Timestamp::from_unix_seconds(3600)), Some(TokenNews::Expired)));
+        let short = TokenLife::new(key, start, Timestamp::from_unix_seconds(9));
+        assert!(short.news(Timestamp::from_unix_seconds(5)).is_none());
+        assert!(matches!(short.news(Timestamp::from_unix_seconds(6)), Some(TokenNews::AboutToExpire(_))));
+    }
+}

@@ -1,0 +1,262 @@
+//! The hub: the clients of this process, and the rooms in which they hear their channels.
+//!
+//! Locks are taken in this order and none is held over an await: rooms, a room, users, a client.
+
+mod audit;
+mod buckets;
+pub(crate) mod encoded;
+mod healing;
+mod listener;
+mod resume;
+mod room;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use hubbub_core::{
+    Core, Timestamp,
+    broker::BrokerError,
+    events::{
+        Event, EventKind, Resource,
+        publisher::{Control, EventSink},
+    },
+    sid::{ChannelSid, ServiceSid},
+    topic::Topic,
+};
+use parking_lot::Mutex;
+
+use self::{
+    buckets::Buckets,
+    encoded::Encoded,
+    room::{Followup, Room},
+};
+use crate::{client::Client, verbs::Typing};
+
+pub(crate) use resume::Start;
+
+type RoomKey = (ServiceSid, ChannelSid);
+type UserKey = (ServiceSid, String);
+
+/// The connected clients of this process.
+pub struct Hub {
+    core: Arc<Core>,
+    rooms: Mutex<HashMap<RoomKey, Arc<Mutex<Room>>>>,
+    users: Mutex<HashMap<UserKey, Vec<Arc<Client>>>>,
+    buckets: Buckets,
+    /// Everything committed before this moment has been delivered to the rooms.
+    watermark: AtomicI64,
+    /// How much may wait for one socket, in bytes.
+    socket_queue: usize,
+    /// Who types, of this process's clients.
+    pub(crate) typing: Arc<Typing>,
+}
+
+impl Hub {
+    /// Subscribes to the bus and to this process's own commits.
+    ///
+    /// # Errors
+    /// When the bus cannot be subscribed to.
+    pub async fn start(core: Arc<Core>, socket_queue: usize) -> Result<Arc<Self>, BrokerError> {
+        let subscription = core.bus.subscribe().await?;
+        let shared = core.bus.crosses_processes();
+        let typing = Typing::start(core.publisher.clone());
+        let hub = Arc::new(Self {
+            typing,
+            buckets: Buckets::start(subscription.binder, shared),
+            core,
+            rooms: Mutex::new(HashMap::new()),
+            users: Mutex::new(HashMap::new()),
+            watermark: AtomicI64::new(Timestamp::now().0),
+            socket_queue,
+        });
+        hub.core.publisher.attach(Arc::new(LocalSink(Arc::downgrade(&hub))));
+        tokio::spawn(listener::run(Arc::downgrade(&hub), subscription.signals));
+        tokio::spawn(audit::run(Arc::downgrade(&hub)));
+        tokio::spawn(audit::watch_tokens(Arc::downgrade(&hub)));
+        Ok(hub)
+    }
+
+    /// How many clients are connected.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.users.lock().values().map(Vec::len).sum()
+    }
+
+    pub(crate) fn watermark(&self) -> Timestamp {
+        Timestamp(self.watermark.load(Ordering::Acquire))
+    }
+
+    fn room(&self, key: RoomKey) -> Option<Arc<Mutex<Room>>> {
+        self.rooms.lock().get(&key).cloned()
+    }
+
+    /// The room, made at `last_seq` when there is none; true when it was made.
+    fn open_room(&self, key: RoomKey, last_seq: i64) -> (Arc<Mutex<Room>>, bool) {
+        let mut rooms = self.rooms.lock();
+        if let Some(room) = rooms.get(&key) {
+            return (Arc::clone(room), false);
+        }
+        let room = Arc::new(Mutex::new(Room::new(last_seq)));
+        rooms.insert(key, Arc::clone(&room));
+        self.buckets.interest(Topic::channel(key.0, key.1));
+        (room, true)
+    }
+
+    /// Takes an empty room out of the map.
+    fn close_if_empty(&self, key: RoomKey) {
+        let mut rooms = self.rooms.lock();
+        let Some(room) = rooms.get(&key).cloned() else { return };
+        let mut room = room.lock();
+        if room.is_empty() && !room.closed {
+            room.closed = true;
+            rooms.remove(&key);
+            self.buckets.no_interest(Topic::channel(key.0, key.1));
+        }
+    }
+
+    /// Lets a client in: from now on its user's joins and leaves reach it.
+    fn enter(&self, client: &Arc<Client>) {
+        let topic = Topic::user(client.service, client.identity.as_str());
+        let mut users = self.users.lock();
+        let clients = users.entry((client.service, client.identity.as_str().to_owned())).or_default();
+        if clients.is_empty() {
+            self.buckets.interest(topic);
+        }
+        clients.push(Arc::clone(client));
+    }
+
+    /// Forgets a client whose socket is over.
+    pub(crate) fn leave(&self, client: &Client) {
+        {
+            let key = (client.service, client.identity.as_str().to_owned());
+            let mut users = self.users.lock();
+            if let Some(clients) = users.get_mut(&key) {
+                clients.retain(|other| other.id != client.id);
+                if clients.is_empty() {
+                    users.remove(&key);
+                    self.buckets.no_interest(Topic::user(key.0, &key.1));
+                }
+            }
+        }
+        for channel in client.leave() {
+            let key = (client.service, channel);
+            let Some(room) = self.room(key) else { continue };
+            let empty = {
+                let mut room = room.lock();
+                room.unseat(client);
+                room.is_empty()
+            };
+            if empty {
+                self.close_if_empty(key);
+            }
+        }
+    }
+
+    fn clients_of(&self, service: ServiceSid, identity: &str) -> Vec<Arc<Client>> {
+        self.users.lock().get(&(service, identity.to_owned())).cloned().unwrap_or_default()
+    }
+
+    /// Takes events, from this process or another.
+    pub(crate) fn take(self: &Arc<Self>, events: &[Arc<Event>]) {
+        for event in events {
+            match (event.channel, event.seq) {
+                (Some(channel), Some(_)) => self.take_durable((event.service, channel), event),
+                (Some(channel), None) => {
+                    if let Some(room) = self.room((event.service, channel)) {
+                        room.lock().tell(Arc::clone(event), self.watermark());
+                    }
+                }
+                (None, _) => self.take_of_user(event),
+            }
+        }
+    }
+
+    fn take_durable(self: &Arc<Self>, key: RoomKey, event: &Arc<Event>) {
+        if self.room(key).is_none() {
+            let Some(newcomer) = event.subject().filter(|_| event.kind == EventKind::MemberJoined) else { return };
+            if self.clients_of(key.0, newcomer).is_empty() {
+                return;
+            }
+            // The first local member: the room begins with the join, and what may have been said since, before the
+            // bus listened, is read back.
+            let (_, made) = self.open_room(key, event.seq.unwrap_or(0) - 1);
+            if made {
+                self.heal_after_binding(key);
+            }
+        }
+        let Some(room) = self.room(key) else { return };
+        let (followup, empty) = {
+            let mut room = room.lock();
+            if room.closed {
+                return;
+            }
+            let followup = room.take(Arc::clone(event), self.watermark(), &|event| self.newcomers(event));
+            (followup, room.is_empty())
+        };
+        if empty {
+            self.close_if_empty(key);
+        }
+        if followup == Followup::Heal {
+            self.heal_soon(key);
+        }
+    }
+
+    fn newcomers(&self, event: &Event) -> Vec<Arc<Client>> {
+        event.subject().map(|subject| self.clients_of(event.service, subject)).unwrap_or_default()
+    }
+
+    /// An event of a user goes to that user's own clients.
+    fn take_of_user(&self, event: &Arc<Event>) {
+        let Resource::User(user) = &event.resource else { return };
+        if event.kind != EventKind::UserUpdated {
+            return;
+        }
+        let encoded = Encoded::new(Arc::clone(event));
+        for client in self.clients_of(event.service, &user.identity) {
+            client.deliver(&encoded, event.kind, self.watermark());
+        }
+    }
+
+    pub(crate) fn act(&self, control: &Control) {
+        let ends: Box<dyn Fn(&Client) -> bool> = match control.clone() {
+            Control::UserDeleted { service, identity } => {
+                Box::new(move |client| client.service == service && client.identity == identity)
+            }
+            Control::ServiceDeleted { service } => Box::new(move |client| client.service == service),
+            Control::KeyDeleted { account, key } => {
+                Box::new(move |client| client.account == account && client.token.key() == key)
+            }
+        };
+        for client in self.every_client() {
+            if ends(&client) {
+                client.socket.disconnect();
+            }
+        }
+    }
+
+    fn every_client(&self) -> Vec<Arc<Client>> {
+        self.users.lock().values().flatten().cloned().collect()
+    }
+}
+
+/// This process's commits reach the hub without the detour over the broker.
+struct LocalSink(std::sync::Weak<Hub>);
+
+impl EventSink for LocalSink {
+    fn deliver(&self, events: &[Arc<Event>]) {
+        if let Some(hub) = self.0.upgrade() {
+            hub.take(events);
+        }
+    }
+
+    fn control(&self, control: &Control) {
+        if let Some(hub) = self.0.upgrade() {
+            hub.act(control);
+        }
+    }
+}

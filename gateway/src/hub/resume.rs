@@ -1,0 +1,211 @@
+//! How a client gets to its place: seats in all its channels, and what it missed, before anything new.
+//!
+//! The client enters first and holds live events back; then the database is asked. Whatever is committed later
+//! reaches it as a live event, whatever was committed before is in the answer, and what falls between the question
+//! and its seat is found by asking once more for what is recent.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use hubbub_core::{
+    Error, Result, Timestamp,
+    error::ErrorCode,
+    events::{
+        Event, EventKind,
+        cursor::{self, Cursor, MARGIN},
+        log::{self, Stretch},
+    },
+    sid::ChannelSid,
+    topic::Topic,
+};
+
+use super::Hub;
+use crate::client::Client;
+
+/// How many missed events are read at once.
+const PORTION: u64 = 500;
+/// How long a client may take to read what it missed.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a full queue is looked at.
+const PACE: Duration = Duration::from_millis(5);
+
+/// What a client that takes its place has to catch up with.
+pub(crate) struct Start {
+    stretches: Vec<Stretch>,
+    /// Whether nothing is missing behind the cursor; `None` without a cursor.
+    pub(crate) complete: Option<bool>,
+}
+
+impl Hub {
+    /// Gives a new client its seats, and finds what it missed since its cursor. It goes on holding live events back.
+    ///
+    /// # Errors
+    /// Whatever the database refuses.
+    pub(crate) async fn admit(self: &Arc<Self>, client: &Arc<Client>, cursor: Option<&str>) -> Result<Start> {
+        self.enter(client);
+        let own = Topic::user(client.service, client.identity.as_str());
+        self.buckets.bound([own]).await;
+        let asked = Timestamp::now();
+        let db = self.core.db.reader();
+        let subscriptions = cursor::subscriptions(db, client.service, client.identity.as_str(), None).await?;
+        let (mut stretches, complete) = match cursor {
+            None => (Vec::new(), None),
+            Some(text) => match self.readable(client, text) {
+                None => (Vec::new(), Some(false)),
+                Some(cursor) => (
+                    cursor::missed(
+                        db,
+                        client.account,
+                        client.service,
+                        client.identity.as_str(),
+                        &cursor,
+                        &subscriptions,
+                    )
+                    .await?,
+                    Some(true),
+                ),
+            },
+        };
+        let mut known = HashMap::new();
+        let watermark = self.watermark();
+        for subscription in subscriptions.iter().filter(|subscription| !subscription.deleted) {
+            known.insert(subscription.channel, subscription.last_seq);
+            client.knows(subscription.channel, subscription.last_seq, subscription.last_event_at, watermark);
+            stretches.extend(self.seat(client, subscription.channel, subscription.last_seq));
+        }
+        self.buckets.bound(known.keys().map(|channel| Topic::channel(client.service, *channel))).await;
+        self.settle(client, asked, &known, &mut stretches).await?;
+        Ok(Start { stretches, complete })
+    }
+
+    /// The cursor, when it is this client's and the log reaches back to it.
+    fn readable(&self, client: &Client, text: &str) -> Option<Cursor> {
+        let cursor = Cursor::decode(text, client.service, client.identity.as_str())?;
+        let oldest = Timestamp::now().minus(self.core.settings.event_retention);
+        (cursor.watermark >= oldest).then_some(cursor)
+    }
+
+    /// Seats the client, which knows the channel up to `known`; answers what the room delivered beyond that.
+    fn seat(self: &Arc<Self>, client: &Arc<Client>, channel: ChannelSid, known: i64) -> Option<Stretch> {
+        let key = (client.service, channel);
+        loop {
+            let (room, _) = self.open_room(key, known);
+            let mut room = room.lock();
+            if room.closed {
+                continue;
+            }
+            if !client.take_seat(channel) {
+                return None;
+            }
+            let (after, until) = room.seat(Arc::clone(client), known)?;
+            return Some(self.stretch(client, channel, after, until));
+        }
+    }
+
+    fn stretch(&self, client: &Client, channel: ChannelSid, after: i64, until: i64) -> Stretch {
+        Stretch { account: client.account, service: client.service, channel, after, until }
+    }
+
+    /// Finds what was committed between the question and the seats: events that no room heard, and leaves that came
+    /// before the seat they end.
+    async fn settle(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        asked: Timestamp,
+        known: &HashMap<ChannelSid, i64>,
+        stretches: &mut Vec<Stretch>,
+    ) -> Result<()> {
+        let db = self.core.db.reader();
+        let since = asked.minus(MARGIN);
+        let identity = client.identity.as_str();
+        for subscription in cursor::subscriptions(db, client.service, identity, Some(since)).await? {
+            let key = (client.service, subscription.channel);
+            if let Some(room) = self.room(key)
+                && room.lock().last_seq() < subscription.last_seq
+            {
+                self.heal_soon(key);
+            }
+        }
+        let mut last_change: HashMap<ChannelSid, log::MembershipChange> = HashMap::new();
+        for change in log::membership_changes(db, client.service, identity, since).await? {
+            last_change.insert(change.channel, change);
+        }
+        for (channel, change) in last_change {
+            match known.get(&channel) {
+                Some(seq) if !change.joined && change.seq > *seq && client.give_up_seat(channel) => {
+                    if let Some(room) = self.room((client.service, channel)) {
+                        room.lock().unseat(client);
+                    }
+                    self.close_if_empty((client.service, channel));
+                    stretches.push(self.stretch(client, channel, *seq, change.seq));
+                }
+                None if change.joined && !client.is_seated(channel) => {
+                    stretches.push(self.stretch(client, channel, change.seq - 1, change.seq));
+                    stretches.extend(self.seat(client, channel, change.seq));
+                    self.heal_after_binding((client.service, channel));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Delivers what was missed, no faster than the client reads it, then lets live events through.
+    ///
+    /// # Errors
+    /// When the database is away or the client does not read: it must come back with its cursor.
+    pub(crate) async fn catch_up(&self, client: &Arc<Client>, start: &Start) -> Result<()> {
+        for stretch in &start.stretches {
+            self.deliver_stretch(client, *stretch).await?;
+        }
+        Ok(())
+    }
+
+    async fn deliver_stretch(&self, client: &Arc<Client>, mut stretch: Stretch) -> Result<()> {
+        while stretch.after < stretch.until {
+            let events = log::read(self.core.db.reader(), stretch, PORTION).await?;
+            let Some(last) = events.last().and_then(|event| event.seq) else { return Ok(()) };
+            for event in events {
+                self.wait_for_room(client).await?;
+                let kind = self.kind_for(client, &event);
+                client.catch_up(event, kind, self.watermark());
+            }
+            stretch.after = last;
+        }
+        Ok(())
+    }
+
+    fn kind_for(&self, client: &Client, event: &Event) -> EventKind {
+        match event.kind {
+            EventKind::MemberJoined if event.subject() == Some(client.identity.as_str()) => EventKind::ChannelJoined,
+            EventKind::MemberLeft if event.subject() == Some(client.identity.as_str()) => EventKind::ChannelLeft,
+            kind => kind,
+        }
+    }
+
+    async fn wait_for_room(&self, client: &Client) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while client.socket.queued_bytes() > self.socket_queue / 2 {
+            if !client.socket.is_connected() || tokio::time::Instant::now() > deadline {
+                return Err(Error::new(ErrorCode::Unavailable));
+            }
+            tokio::time::sleep(PACE).await;
+        }
+        Ok(())
+    }
+
+    /// Finds what a connected client missed since a cursor of its own: for the verb `sync`.
+    ///
+    /// # Errors
+    /// Whatever the database refuses.
+    pub(crate) async fn missed_since(&self, client: &Client, text: &str) -> Result<Start> {
+        let Some(cursor) = self.readable(client, text) else {
+            return Ok(Start { stretches: Vec::new(), complete: Some(false) });
+        };
+        let db = self.core.db.reader();
+        let identity = client.identity.as_str();
+        let subscriptions = cursor::subscriptions(db, client.service, identity, None).await?;
+        let stretches =
+            cursor::missed(db, client.account, client.service, identity, &cursor, &subscriptions).await?;
+        Ok(Start { stretches, complete: Some(true) })
+    }
+}

@@ -1,0 +1,151 @@
+//! A channel as this process's clients hear it: its events in order, each once.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use hubbub_core::{
+    Timestamp,
+    events::{Event, EventKind},
+};
+
+use super::encoded::Encoded;
+use crate::client::Client;
+
+/// A client in a room.
+struct Seat {
+    client: Arc<Client>,
+    /// It knows everything up to here by other means.
+    after: i64,
+}
+
+/// The local end of a channel.
+pub(crate) struct Room {
+    /// The last event that was delivered.
+    last_seq: i64,
+    seats: Vec<Seat>,
+    /// Events ahead of a gap.
+    waiting: BTreeMap<i64, Arc<Event>>,
+    /// Somebody reads the gap from the database.
+    pub(crate) healing: bool,
+    /// Taken out of the map; whoever still holds it must look again.
+    pub(crate) closed: bool,
+}
+
+/// What an event leaves to do once the room is unlocked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Followup {
+    /// Nothing.
+    Nothing,
+    /// There is a gap that nobody heals yet.
+    Heal,
+}
+
+impl Room {
+    pub(crate) fn new(last_seq: i64) -> Self {
+        Self { last_seq, seats: Vec::new(), waiting: BTreeMap::new(), healing: false, closed: false }
+    }
+
+    pub(crate) fn last_seq(&self) -> i64 {
+        self.last_seq
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.seats.is_empty()
+    }
+
+    /// Seats a client that knows the channel up to `known`. Answers what it must catch up with: the stretch that the
+    /// room has delivered and the client does not know.
+    pub(crate) fn seat(&mut self, client: Arc<Client>, known: i64) -> Option<(i64, i64)> {
+        let behind = (known < self.last_seq).then_some((known, self.last_seq));
+        self.seats.push(Seat { client, after: known.max(self.last_seq) });
+        behind
+    }
+
+    pub(crate) fn unseat(&mut self, client: &Client) {
+        if let Some(place) = self.seats.iter().position(|seat| seat.client.id == client.id) {
+            self.seats.swap_remove(place);
+        }
+    }
+
+    /// Takes a durable event: delivers it when it is the next one, with those that waited for it; keeps it when
+    /// something is missing before it; ignores it when it was delivered. `newcomers` are the clients of whoever
+    /// joins by a given event.
+    pub(crate) fn take(
+        &mut self,
+        event: Arc<Event>,
+        watermark: Timestamp,
+        newcomers: &impl Fn(&Event) -> Vec<Arc<Client>>,
+    ) -> Followup {
+        let Some(seq) = event.seq else { return Followup::Nothing };
+        if seq <= self.last_seq {
+            return Followup::Nothing;
+        }
+        self.waiting.insert(seq, event);
+        while let Some(next) = self.waiting.remove(&(self.last_seq + 1)) {
+            self.last_seq += 1;
+            self.fan_out(next, watermark, newcomers);
+        }
+        if self.waiting.is_empty() || self.healing {
+            return Followup::Nothing;
+        }
+        self.healing = true;
+        Followup::Heal
+    }
+
+    /// The gap cannot be read any more: goes on behind it. Clients learn the truth when they next resume.
+    pub(crate) fn skip_to(&mut self, seq: i64) {
+        self.last_seq = self.last_seq.max(seq);
+        self.waiting = self.waiting.split_off(&(self.last_seq + 1));
+    }
+
+    fn fan_out(&mut self, event: Arc<Event>, watermark: Timestamp, newcomers: &impl Fn(&Event) -> Vec<Arc<Client>>) {
+        let encoded = Encoded::new(event);
+        let event = &encoded.event;
+        let seq = event.seq.unwrap_or(0);
+        let subject = event.subject();
+        for seat in self.seats.iter().filter(|seat| seat.after < seq) {
+            let kind = match (subject, event.kind) {
+                (Some(subject), EventKind::MemberLeft) if seat.client.identity.as_str() == subject => EventKind::ChannelLeft,
+                (Some(subject), EventKind::MemberJoined) if seat.client.identity.as_str() == subject => {
+                    EventKind::ChannelJoined
+                }
+                (_, kind) => kind,
+            };
+            seat.client.deliver(&encoded, kind, watermark);
+        }
+        match (event.kind, event.channel) {
+            (EventKind::MemberJoined, Some(channel)) => {
+                for client in newcomers(event) {
+                    if client.take_seat(channel) {
+                        client.deliver(&encoded, EventKind::ChannelJoined, watermark);
+                        self.seats.push(Seat { client, after: seq });
+                    }
+                }
+            }
+            (EventKind::MemberLeft, Some(channel)) => {
+                self.seats.retain(|seat| {
+                    let leaves = Some(seat.client.identity.as_str()) == subject && seat.after < seq;
+                    if leaves {
+                        seat.client.give_up_seat(channel);
+                    }
+                    !leaves
+                });
+            }
+            (EventKind::ChannelRemoved, Some(channel)) => {
+                for seat in self.seats.drain(..) {
+                    seat.client.give_up_seat(channel);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells a volatile event to everybody but whoever caused it.
+    pub(crate) fn tell(&self, event: Arc<Event>, watermark: Timestamp) {
+        let encoded = Encoded::new(event);
+        for seat in &self.seats {
+            if seat.client.identity.as_str() != encoded.event.identity {
+                seat.client.deliver(&encoded, encoded.event.kind, watermark);
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Verbs about messages and the read horizon.
+
+use std::sync::Arc;
+
+use hubbub_core::{
+    Error, Result,
+    error::ErrorCode,
+    members,
+    messages::{self, Anchor, NewMessage, Sent, UpdateMessage},
+    user_channels,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::{Answer, Args, Session, data, respond};
+use crate::socket_io::AckSender;
+
+/// The length of a stretch of history, unless asked for otherwise, and at most.
+const HISTORY: (u64, u64) = (30, 100);
+
+impl Session {
+    /// Submits the message in the order of arrival and answers when it is committed, while the next ones follow.
+    pub(super) async fn send_message(self: &Arc<Self>, args: &Args, ack: Option<AckSender>) {
+        let Ok(permit) = Arc::clone(&self.client.sends).acquire_owned().await else { return };
+        match self.submit(args) {
+            Err(error) => respond(ack, Err(error)),
+            Ok(sent) => {
+                let session = Arc::clone(self);
+                tokio::spawn(async move {
+                    let sent = sent.await.unwrap_or_else(|_| Err(Error::new(ErrorCode::Unavailable)));
+                    if let Ok(sent) = &sent {
+                        session.stop_typing(sent.message.channel_id);
+                    }
+                    respond(ack, sent.and_then(|sent| session.sent_view(&sent)));
+                    drop(permit);
+                });
+            }
+        }
+    }
+
+    fn submit(&self, args: &Args) -> Result<oneshot::Receiver<Result<Sent>>> {
+        let new = NewMessage {
+            body: args.owned_text("body")?,
+            attributes: args.owned_text("attributes")?,
+            client_id: args.owned_text("client_id")?,
+            media_sid: args.owned_text("media_sid")?,
+            ..NewMessage::default()
+        };
+        messages::submit(&self.ctx, args.channel()?, new)
+    }
+
+    fn sent_view(&self, sent: &Sent) -> Answer {
+        #[derive(Serialize)]
+        struct View {
+            #[serde(flatten)]
+            message: messages::MessageView,
+            replayed: bool,
+        }
+        let message = messages::view(&sent.message, self.client.account, &self.client.base);
+        data(&View { message, replayed: sent.replayed })
+    }
+
+    pub(super) async fn update_message(&self, args: &Args) -> Answer {
+        let update = UpdateMessage {
+            body: args.owned_text("body")?,
+            attributes: args.owned_text("attributes")?,
+            ..UpdateMessage::default()
+        };
+        if update.body.is_none() && update.attributes.is_none() {
+            return Err(Error::with(ErrorCode::UpdateWithoutParameters, "Update without parameters: give body or attributes"));
+        }
+        let message = messages::update(&self.fresh().await?, &args.channel()?, args.message()?, update).await?;
+        data(&messages::view(&message, self.client.account, &self.client.base))
+    }
+
+    pub(super) async fn remove_message(&self, args: &Args) -> Answer {
+        messages::remove(&self.fresh().await?, &args.channel()?, args.message()?).await?;
+        data(&json!({}))
+    }
+
+    pub(super) async fn get_messages(&self, args: &Args) -> Answer {
+        let anchor = anchor(args)?;
+        let limit = args.limit(HISTORY.0, HISTORY.1)?;
+        let history = messages::history(&self.ctx, &args.channel()?, anchor, limit).await?;
+        let view = |message| messages::view(message, self.client.account, &self.client.base);
+        data(&json!({
+            "messages": history.messages.iter().map(view).collect::<Vec<_>>(),
+            "has_before": history.has_before,
+            "has_after": history.has_after,
+        }))
+    }
+
+    pub(super) async fn set_horizon(&self, args: &Args) -> Answer {
+        let index = args.integer("index")?.ok_or_else(|| Error::parameter("index", "is missing"))?;
+        let ctx = self.fresh().await?;
+        let member = members::consume(&ctx, &args.channel()?, index).await?;
+        data(&json!({
+            "last_consumed_message_index": member.last_consumed_message_index,
+            "unread_messages_count": user_channels::unread_behind(&ctx, &member).await?,
+        }))
+    }
+
+    pub(super) fn message_value(&self, message: &hubbub_core::entities::message::Model) -> Value {
+        json!(messages::view(message, self.client.account, &self.client.base))
+    }
+}
+
+fn anchor(args: &Args) -> Result<Anchor> {
+    let mut anchor = Anchor::End;
+    for (name, make) in [
+        ("before", Anchor::Before as fn(i64) -> Anchor),
+        ("after", Anchor::After),
+        ("around", Anchor::Around),
+    ] {
+        let Some(index) = args.integer(name)? else { continue };
+        if anchor != Anchor::End {
+            return Err(Error::parameter(name, "cannot stand beside another anchor: give one of before, after and around"));
+        }
+        anchor = make(messages::index(index).map_err(|_| Error::parameter(name, "must be a whole number of 0 or more"))?);
+    }
+    Ok(anchor)
+}

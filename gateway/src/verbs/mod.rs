@@ -1,0 +1,165 @@
+//! What clients may ask for: one object in, one ack out, `{ok: true, data}` or `{ok: false, error}` with the codes
+//! of REST. Verbs of one socket take effect in the order sent.
+
+mod args;
+mod channels;
+mod messages;
+mod typing;
+
+use std::sync::Arc;
+
+use hubbub_core::{
+    Core, Ctx, Error, Result, access_tokens,
+    error::ErrorCode,
+};
+use serde::Serialize;
+use serde_json::{Value, json, value::RawValue};
+
+use self::args::Args;
+use crate::{
+    client::{Client, SENDS_IN_FLIGHT},
+    hub::{Hub, Start},
+    socket_io::{AckSender, IncomingEvent},
+};
+
+pub(crate) use typing::Typing;
+
+/// A client at work.
+pub(crate) struct Session {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) client: Arc<Client>,
+    /// As it was at the connect: good for what needs no settings of the service.
+    ctx: Ctx,
+}
+
+/// What a verb answers.
+type Answer = Result<Box<RawValue>>;
+
+impl Session {
+    pub(crate) fn new(hub: Arc<Hub>, ctx: Ctx, client: Arc<Client>) -> Self {
+        Self { hub, client, ctx }
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.ctx.core
+    }
+
+    /// The context of this moment: the service's settings are read anew.
+    async fn fresh(&self) -> Result<Ctx> {
+        Ctx::enter(&self.ctx.core, self.ctx.caller.clone(), self.ctx.scope()).await
+    }
+
+    fn identity(&self) -> &str {
+        self.client.identity.as_str()
+    }
+
+    /// Delivers what was missed, in a task of its own so that verbs are answered meanwhile, then lets live events
+    /// through.
+    pub(crate) fn catch_up(self: &Arc<Self>, start: Start) {
+        let session = Arc::clone(self);
+        let work = async move {
+            if let Err(error) = session.hub.catch_up(&session.client, &start).await {
+                tracing::debug!(?error, "a client could not catch up; it comes back with its cursor");
+                session.client.socket.close_transport();
+                return;
+            }
+            if let Some(complete) = start.complete {
+                let cursor = session.client.cursor(session.hub.watermark());
+                session.client.socket.emit("synced", &json!({ "cursor": cursor, "complete": complete }));
+            }
+            session.client.release(session.hub.watermark());
+        };
+        tokio::spawn(work);
+    }
+
+    /// Carries out one event of the client.
+    pub(crate) async fn handle(self: &Arc<Self>, event: IncomingEvent) {
+        let ack = event.ack;
+        let args = event.args.first().map(|args| Args::parse(args)).unwrap_or_else(|| Args::parse("null"));
+        let args = match args {
+            Ok(args) => args,
+            Err(error) => return respond(ack, Err(error)),
+        };
+        if &*event.name == "sendMessage" {
+            return self.send_message(&args, ack).await;
+        }
+        // Whatever is not a send takes effect after the sends before it.
+        drop(self.client.sends.acquire_many(SENDS_IN_FLIGHT).await);
+        respond(ack, self.answer(&event.name, &args).await);
+    }
+
+    async fn answer(self: &Arc<Self>, verb: &str, args: &Args) -> Answer {
+        match verb {
+            "updateMessage" => self.update_message(args).await,
+            "removeMessage" => self.remove_message(args).await,
+            "getMessages" => self.get_messages(args).await,
+            "getChannels" => self.get_channels(args).await,
+            "getChannel" => self.get_channel(args).await,
+            "joinChannel" => self.join_channel(args).await,
+            "leaveChannel" => self.leave_channel(args).await,
+            "typing" => self.typing(args).await,
+            "setLastConsumedMessageIndex" => self.set_horizon(args).await,
+            "updateToken" => self.update_token(args).await,
+            "sync" => self.sync(args).await,
+            _ => Err(Error::with(ErrorCode::InvalidParameter, format!("Unknown verb '{}'", args::shorten(verb)))),
+        }
+    }
+
+    async fn update_token(&self, args: &Args) -> Answer {
+        let token = access_tokens::verify(self.core(), args.required_text("token")?).await?;
+        if token.identity != self.client.identity || token.service != self.client.service {
+            return Err(Error::with(ErrorCode::Forbidden, "token is of another identity or service"));
+        }
+        self.client.token.renew(token.key, token.issued, token.expires);
+        data(&json!({}))
+    }
+
+    async fn sync(self: &Arc<Self>, args: &Args) -> Answer {
+        let cursor = args.required_text("cursor")?;
+        if self.client.hold() {
+            match self.hub.missed_since(&self.client, cursor).await {
+                Ok(start) => self.catch_up(start),
+                Err(error) => {
+                    self.client.release(self.hub.watermark());
+                    return Err(error);
+                }
+            }
+        }
+        data(&json!({}))
+    }
+}
+
+/// The data of an ack.
+fn data(data: &impl Serialize) -> Answer {
+    serde_json::value::to_raw_value(data).map_err(Error::internal)
+}
+
+fn respond(ack: Option<AckSender>, answer: Answer) {
+    #[derive(Serialize)]
+    struct Done<'a> {
+        ok: bool,
+        data: &'a RawValue,
+    }
+    if let Err(error) = &answer
+        && error.code().status() >= 500
+    {
+        tracing::error!(?error, "a verb failed");
+    }
+    let Some(ack) = ack else { return };
+    match answer {
+        Ok(data) => ack.send(&Done { ok: true, data: &data }),
+        Err(error) => ack.send(&refusal(&error)),
+    };
+}
+
+fn refusal(error: &Error) -> Value {
+    json!({
+        "ok": false,
+        "error": {
+            "code": error.code().code(),
+            "status": error.code().status(),
+            "message": error.message(),
+            "more_info": error.more_info(),
+        },
+    })
+}
