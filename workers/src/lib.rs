@@ -1,4 +1,52 @@
-//! hubbub-workers
+//! The workers: what must happen after a change and may take its time. They alone call addresses that tenants chose.
 
 pub mod outbound;
+mod relay;
 pub mod signing;
+mod webhooks;
+
+use std::sync::Arc;
+
+use hubbub_core::{
+    Core,
+    broker::{BrokerError, Consumer, JobClass},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{outbound::Client, webhooks::Dispatcher};
+
+/// How many webhook jobs a process takes from each shard at a time. A job only says that something is due.
+const PREFETCH: u16 = 32;
+
+/// The workers of this process.
+pub struct Workers {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    consumer: Box<dyn Consumer>,
+}
+
+impl Workers {
+    /// Starts them. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the work queues cannot be consumed.
+    pub async fn start(core: Arc<Core>, client: Client) -> Result<Self, BrokerError> {
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        if core.bus.crosses_processes() {
+            tasks.spawn(relay::run(Arc::clone(&core), stop.clone()));
+        }
+        let jobs = Arc::clone(&core.jobs);
+        let dispatcher = Dispatcher::start(core, client, &tasks, &stop);
+        let consumer = jobs.consume(JobClass::Webhook, PREFETCH, dispatcher).await?;
+        Ok(Self { stop, tasks, consumer })
+    }
+
+    /// Takes no further work and waits for what is in hand.
+    pub async fn stop(self) {
+        self.consumer.stop().await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

@@ -34,14 +34,14 @@ pub const CANCELLED: &str = "cancelled";
 /// Every status.
 pub const STATUSES: [&str; 4] = [PENDING, DELIVERED, DEAD, CANCELLED];
 
-/// Leases deliveries that are due, of one service or of all, oldest first. Of one channel at one address only the
+/// Leases deliveries of a service that are due, oldest first. Of one channel at one address only the
 /// first that was not attempted yet is given out, so that first attempts keep the channel's order.
 ///
 /// # Errors
 /// Whatever the database refuses.
 pub async fn claim(
     db: &Db,
-    service: Option<ServiceSid>,
+    service: ServiceSid,
     limit: u32,
     lease: Duration,
 ) -> Result<Vec<webhook_delivery::Model>> {
@@ -56,9 +56,7 @@ pub async fn claim(
         .push(" AND (d.leased_until IS NULL OR d.leased_until < ")
         .bind(now)
         .push(")");
-    if let Some(service) = service {
-        sql.push(" AND d.service_id = ").bind(service);
-    }
+    sql.push(" AND d.service_id = ").bind(service);
     sql.push(
         " AND (d.attempts > 0 OR d.seq IS NULL OR NOT EXISTS (SELECT 1 FROM webhook_deliveries e \
          WHERE e.service_id = d.service_id AND e.channel_id = d.channel_id AND e.seq < d.seq \
@@ -77,6 +75,20 @@ pub async fn claim(
         .collect::<Result<Vec<_>, _>>()?;
     claimed.sort_unstable_by_key(|delivery| (delivery.next_attempt_at, delivery.seq));
     Ok(claimed)
+}
+
+/// Services with deliveries that are due and in nobody's hands.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn due_services(db: &impl ConnectionTrait, limit: u32) -> Result<Vec<ServiceSid>> {
+    let now = Timestamp::now();
+    let mut sql = Sql::new(
+        "SELECT DISTINCT service_id FROM webhook_deliveries WHERE status = 'pending' AND next_attempt_at <= ",
+    );
+    sql.bind(now).push(" AND (leased_until IS NULL OR leased_until < ").bind(now).push(") LIMIT ");
+    sql.bind(i64::from(limit));
+    sql.all(db).await?.iter().map(|row| row.try_get("", "service_id").map_err(Error::from)).collect()
 }
 
 /// What came of an attempt.
