@@ -1,1 +1,34 @@
-//! hubbub-api
+//! The REST control plane: Twilio Chat v2 on the wire, with JSON bodies beside forms.
+//!
+//! A handler extracts, calls one domain function of `hubbub-core`, and renders. It reaches a tenant only through
+//! [`call::Call`], which exists once the caller is authenticated.
+
+mod access_tokens;
+mod accounts;
+mod answer;
+mod base_url;
+mod call;
+mod channels;
+mod docs;
+mod door;
+mod keys;
+mod legacy;
+mod members;
+mod messages;
+mod metrics;
+mod openapi;
+mod operations;
+mod paging;
+mod params;
+mod refusal;
+mod roles;
+mod routes;
+mod services;
+mod state;
+mod users;
+mod webhook_deliveries;
+
+pub use metrics::Metrics;
+pub use openapi::{openapi, openapi_json};
+pub use routes::{configure, configure_operations};
+pub use state::ApiState;

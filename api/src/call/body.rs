@@ -1,0 +1,84 @@
+//! Taking the body in: at most one mebibyte, a form or JSON.
+
+use std::time::Duration;
+
+use actix_web::{
+    dev::Payload,
+    http::header::{self, HeaderMap},
+    web::BytesMut,
+};
+use futures_util::StreamExt;
+use hubbub_core::{Error, ErrorCode, Result};
+
+use crate::params::Params;
+
+/// The longest body of a request.
+const LIMIT: usize = 1 << 20;
+/// How much of a refused body is still taken in, so that its sender gets to read the refusal.
+const DISCARD: usize = 16 << 20;
+/// For how long.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
+/// Reads and parses the body.
+///
+/// # Errors
+/// 20413 over the limit; 20001 when it is neither a form nor JSON, or cannot be parsed.
+pub(super) async fn read(headers: &HeaderMap, payload: &mut Payload) -> Result<Params> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > LIMIT) {
+        return Err(too_large());
+    }
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|cause| {
+            Error::with(
+                ErrorCode::InvalidParameter,
+                format!("The body could not be read: {cause}"),
+            )
+        })?;
+        if bytes.len() + chunk.len() > LIMIT {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    if bytes.is_empty() {
+        return Ok(Params::default());
+    }
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(|value| value.trim().to_ascii_lowercase());
+    match media_type.as_deref() {
+        Some("application/x-www-form-urlencoded") => Params::from_form(&bytes),
+        Some("application/json") => Params::from_json(&bytes),
+        _ => Err(Error::with(
+            ErrorCode::InvalidParameter,
+            "Content-Type must be application/x-www-form-urlencoded or application/json",
+        )),
+    }
+}
+
+fn too_large() -> Error {
+    Error::with(
+        ErrorCode::TooLarge,
+        format!("Request entity too large: at most {LIMIT} bytes are allowed"),
+    )
+}
+
+/// Takes in what is left of a body that nobody will look at.
+pub(super) async fn discard(payload: &mut Payload) {
+    let drain = async {
+        let mut left = DISCARD;
+        while let Some(Ok(chunk)) = payload.next().await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // Whether it came to its end or not, the answer is the same.
+    let _ = tokio::time::timeout(DISCARD_TIME, drain).await;
+}

@@ -1,0 +1,163 @@
+//! An authenticated call: the only way for a handler to reach a tenant.
+
+mod body;
+mod credentials;
+mod segments;
+
+use std::{future::Future, sync::Arc};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method};
+use futures_util::future::{FutureExt, LocalBoxFuture};
+use hubbub_core::{
+    BaseUrl, Caller, Core, Ctx, Error,
+    sid::{AccountSid, ApiKeySid, ServiceSid},
+};
+use serde::de::DeserializeOwned;
+
+pub(crate) use segments::{Segment, Segments, missing};
+
+use crate::{
+    base_url,
+    paging::Paging,
+    params::Params,
+    refusal::{Refusal, Result},
+    state::ApiState,
+};
+
+/// A call whose caller is known, at work in `C`: an [`AccountCtx`], or the [`Ctx`] of one service.
+///
+/// It is put together in sequence, so that the answers come in this order: 401, 404, 400.
+pub(crate) struct Call<C> {
+    /// Where the caller works.
+    pub(crate) ctx: C,
+    /// The base of URLs in the answer.
+    pub(crate) base: BaseUrl,
+    /// The path as it came in, percent-encoded.
+    path: String,
+    query: String,
+    segments: Segments,
+    body: Params,
+    idempotency_key: Option<String>,
+}
+
+/// A caller at work in its account.
+pub(crate) struct AccountCtx {
+    /// The process's handles.
+    pub(crate) core: Arc<Core>,
+    /// The account.
+    pub(crate) account: AccountSid,
+    /// The API key that it came with, when it was one.
+    pub(crate) key: Option<ApiKeySid>,
+}
+
+/// Where a call can be at work.
+pub(crate) trait Place: Sized + 'static {
+    /// Enters the place that the path names.
+    fn enter(
+        core: &Arc<Core>,
+        caller: Caller,
+        segments: &Segments,
+    ) -> impl Future<Output = Result<Self, Error>>;
+}
+
+impl Place for AccountCtx {
+    async fn enter(core: &Arc<Core>, caller: Caller, _: &Segments) -> Result<Self, Error> {
+        Ok(Self {
+            core: Arc::clone(core),
+            account: caller.account(),
+            key: match caller {
+                Caller::Account { key, .. } => key,
+                Caller::User { .. } => None,
+            },
+        })
+    }
+}
+
+impl Place for Ctx {
+    async fn enter(core: &Arc<Core>, caller: Caller, segments: &Segments) -> Result<Self, Error> {
+        Ctx::enter(core, caller, segments.get::<ServiceSid>("ServiceSid")?).await
+    }
+}
+
+impl<C> Call<C> {
+    /// What the path has at `{name}`; 20404 when it cannot be that.
+    pub(crate) fn at<S: Segment>(&self, name: &str) -> Result<S, Error> {
+        self.segments.get(name)
+    }
+
+    /// The parameters in the body.
+    pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        self.body.read()
+    }
+
+    /// The parameters in the query.
+    pub(crate) fn query<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        Params::from_form(self.query.as_bytes())?.read()
+    }
+
+    /// The page that is asked for.
+    pub(crate) fn paging(&self) -> Result<Paging, Error> {
+        Paging::new(&self.base, &self.path, &self.query)
+    }
+
+    /// The `Idempotency-Key` header.
+    pub(crate) fn idempotency_key(&self) -> Option<String> {
+        self.idempotency_key.clone()
+    }
+}
+
+impl Call<AccountCtx> {
+    /// The account that the path has at `{name}`, which must be the caller's own: 20404 otherwise.
+    pub(crate) fn own_account(&self, name: &str) -> Result<AccountSid, Error> {
+        match self.at(name)? {
+            own if own == self.ctx.account => Ok(own),
+            _ => Err(missing(&self.path)),
+        }
+    }
+}
+
+impl<C: Place> FromRequest for Call<C> {
+    type Error = Refusal;
+    type Future = LocalBoxFuture<'static, Result<Self>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let mut payload = payload.take();
+        async move {
+            let call = Self::receive(&request, &mut payload).await;
+            if call.is_err() {
+                // A client that is still sending would not see the answer.
+                body::discard(&mut payload).await;
+            }
+            Ok(call?)
+        }
+        .boxed_local()
+    }
+}
+
+impl<C: Place> Call<C> {
+    async fn receive(request: &HttpRequest, payload: &mut Payload) -> Result<Self, Error> {
+        let state = request
+            .app_data::<ApiState>()
+            .ok_or_else(|| Error::internal("the REST door has no state"))?;
+        let caller = credentials::authenticate(state.core(), request.headers()).await?;
+        let path = request.uri().path();
+        let segments = Segments::of(&request.match_pattern().unwrap_or_default(), path)?;
+        let ctx = C::enter(state.core(), caller, &segments).await?;
+        // GET and DELETE may carry a content type without a body.
+        let body = if request.method() == Method::POST {
+            body::read(request.headers(), payload).await?
+        } else {
+            Params::default()
+        };
+        Ok(Self {
+            ctx,
+            base: base_url::of(state, request),
+            path: path.to_owned(),
+            query: request.query_string().to_owned(),
+            segments,
+            body,
+            idempotency_key: credentials::header_text(request.headers(), "idempotency-key")?,
+        })
+    }
+}

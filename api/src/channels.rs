@@ -1,0 +1,197 @@
+//! Channels, addressed by SID or unique name.
+
+use actix_web::{delete, get, post, web::Json};
+use hubbub_core::{
+    Ctx, Error,
+    channels::{self, ChannelView, NewChannel},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    answer::{Created, Deleted},
+    call::Call,
+    openapi::WebhooksEnabled,
+    paging::{Meta, PageParams},
+    params::Date,
+    refusal::Result,
+    routes::Register,
+};
+
+pub(crate) fn routes(to: &mut impl Register) {
+    to.add(create);
+    to.add(list);
+    to.add(fetch);
+    to.add(update);
+    to.add(remove);
+}
+
+/// A channel to make.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct CreateChannel {
+    /// A name for people.
+    friendly_name: Option<String>,
+    /// A name to address it by.
+    unique_name: Option<String>,
+    /// JSON in a string.
+    attributes: Option<String>,
+    /// `public` (the default) or `private`.
+    #[serde(rename = "Type")]
+    kind: Option<String>,
+    /// For imports.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    date_created: Option<Date>,
+    /// For imports.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    date_updated: Option<Date>,
+    /// For imports; `system` otherwise.
+    created_by: Option<String>,
+}
+
+impl From<CreateChannel> for NewChannel {
+    fn from(form: CreateChannel) -> Self {
+        Self {
+            friendly_name: form.friendly_name,
+            unique_name: form.unique_name,
+            attributes: form.attributes,
+            kind: form.kind,
+            date_created: form.date_created.map(Into::into),
+            date_updated: form.date_updated.map(Into::into),
+            created_by: form.created_by,
+        }
+    }
+}
+
+/// Create a channel.
+#[utoipa::path(
+    tag = "Channel",
+    operation_id = "CreateChannel",
+    params(WebhooksEnabled),
+    request_body(content = CreateChannel, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 201, description = "Created", body = ChannelView))
+)]
+#[post("/v2/Services/{ServiceSid}/Channels")]
+async fn create(call: Call<Ctx>) -> Result<Created<ChannelView>> {
+    let form: CreateChannel = call.body()?;
+    let channel = channels::create(&call.ctx, form.into()).await?;
+    Ok(Created(channels::view(&channel, call.ctx.account(), &call.base)))
+}
+
+/// Which channels.
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "PascalCase")]
+#[into_params(parameter_in = Query)]
+struct ListChannels {
+    /// `public` (the default) or `private`; may be repeated.
+    #[serde(rename = "Type", default)]
+    kinds: Vec<String>,
+}
+
+impl ListChannels {
+    fn kinds(&self) -> Result<Vec<&'static str>, Error> {
+        let kind = |text: &String| match text.as_str() {
+            channels::PUBLIC => Ok(channels::PUBLIC),
+            channels::PRIVATE => Ok(channels::PRIVATE),
+            _ => Err(Error::parameter("Type", "must be public or private")),
+        };
+        self.kinds.iter().map(kind).collect()
+    }
+}
+
+/// A page of channels.
+#[derive(Serialize, ToSchema)]
+struct ChannelPage {
+    meta: Meta,
+    channels: Vec<ChannelView>,
+}
+
+/// List the service's channels, oldest first.
+#[utoipa::path(
+    tag = "Channel",
+    operation_id = "ListChannel",
+    params(ListChannels, PageParams),
+    responses((status = 200, description = "OK", body = ChannelPage))
+)]
+#[get("/v2/Services/{ServiceSid}/Channels")]
+async fn list(call: Call<Ctx>) -> Result<Json<ChannelPage>> {
+    let paging = call.paging()?;
+    let filter: ListChannels = call.query()?;
+    let page = channels::list(&call.ctx, &filter.kinds()?, &paging.request).await?;
+    let view = |channel: &_| channels::view(channel, call.ctx.account(), &call.base);
+    let (meta, channels) = paging.answer("channels", &page, view);
+    Ok(Json(ChannelPage { meta, channels }))
+}
+
+/// Fetch a channel.
+#[utoipa::path(
+    tag = "Channel",
+    operation_id = "FetchChannel",
+    responses((status = 200, description = "OK", body = ChannelView))
+)]
+#[get("/v2/Services/{ServiceSid}/Channels/{Sid}")]
+async fn fetch(call: Call<Ctx>) -> Result<Json<ChannelView>> {
+    let channel = channels::get(&call.ctx, &call.at("Sid")?).await?;
+    Ok(Json(channels::view(&channel, call.ctx.account(), &call.base)))
+}
+
+/// What to change of a channel.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct UpdateChannel {
+    /// Empty clears it.
+    friendly_name: Option<String>,
+    /// Empty clears it.
+    unique_name: Option<String>,
+    /// JSON in a string.
+    attributes: Option<String>,
+    /// For imports.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    date_created: Option<Date>,
+    /// For imports.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    date_updated: Option<Date>,
+    /// For imports.
+    created_by: Option<String>,
+}
+
+impl From<UpdateChannel> for channels::UpdateChannel {
+    fn from(form: UpdateChannel) -> Self {
+        Self {
+            friendly_name: form.friendly_name,
+            unique_name: form.unique_name,
+            attributes: form.attributes,
+            date_created: form.date_created.map(Into::into),
+            date_updated: form.date_updated.map(Into::into),
+            created_by: form.created_by,
+        }
+    }
+}
+
+/// Update a channel.
+#[utoipa::path(
+    tag = "Channel",
+    operation_id = "UpdateChannel",
+    params(WebhooksEnabled),
+    request_body(content = UpdateChannel, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "OK", body = ChannelView))
+)]
+#[post("/v2/Services/{ServiceSid}/Channels/{Sid}")]
+async fn update(call: Call<Ctx>) -> Result<Json<ChannelView>> {
+    let form: UpdateChannel = call.body()?;
+    let channel = channels::update(&call.ctx, &call.at("Sid")?, form.into()).await?;
+    Ok(Json(channels::view(&channel, call.ctx.account(), &call.base)))
+}
+
+/// Delete a channel with everything in it.
+#[utoipa::path(
+    tag = "Channel",
+    operation_id = "DeleteChannel",
+    params(WebhooksEnabled),
+    responses((status = 204, description = "Deleted"))
+)]
+#[delete("/v2/Services/{ServiceSid}/Channels/{Sid}")]
+async fn remove(call: Call<Ctx>) -> Result<Deleted> {
+    channels::delete(&call.ctx, &call.at("Sid")?).await?;
+    Ok(Deleted)
+}

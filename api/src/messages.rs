@@ -1,0 +1,205 @@
+//! Messages of a channel.
+
+use actix_web::{delete, get, post, web::Json};
+use hubbub_core::{
+    Ctx, Error,
+    messages::{self, MessageView, NewMessage, SentView},
+    paging::Order,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    answer::{Created, Deleted},
+    call::Call,
+    openapi::{IdempotencyKey, WebhooksEnabled},
+    paging::{Meta, PageParams},
+    params::Date,
+    refusal::Result,
+    routes::Register,
+};
+
+pub(crate) fn routes(to: &mut impl Register) {
+    to.add(create);
+    to.add(list);
+    to.add(fetch);
+    to.add(update);
+    to.add(remove);
+}
+
+/// A message to send.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct CreateMessage {
+    /// The author; `system` otherwise. It need not be a member.
+    from: Option<String>,
+    /// JSON in a string.
+    attributes: Option<String>,
+    /// For imports.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    date_created: Option<Date>,
+    /// For imports.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    date_updated: Option<Date>,
+    /// For imports.
+    last_updated_by: Option<String>,
+    /// The text: at most 32,768 bytes of UTF-8.
+    body: Option<String>,
+    /// A media file.
+    media_sid: Option<String>,
+}
+
+impl From<CreateMessage> for NewMessage {
+    fn from(form: CreateMessage) -> Self {
+        Self {
+            body: form.body,
+            attributes: form.attributes,
+            from: form.from,
+            client_id: None,
+            media_sid: form.media_sid,
+            date_created: form.date_created.map(Into::into),
+            date_updated: form.date_updated.map(Into::into),
+            last_updated_by: form.last_updated_by,
+        }
+    }
+}
+
+/// Send a message.
+#[utoipa::path(
+    tag = "Message",
+    operation_id = "CreateMessage",
+    params(WebhooksEnabled, IdempotencyKey),
+    request_body(content = CreateMessage, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 201, description = "Created", body = SentView))
+)]
+#[post("/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages")]
+async fn create(call: Call<Ctx>) -> Result<Created<SentView>> {
+    let form: CreateMessage = call.body()?;
+    let new = NewMessage {
+        client_id: call.idempotency_key(),
+        ..form.into()
+    };
+    let sent = messages::send(&call.ctx, call.at("ChannelSid")?, new).await?;
+    Ok(Created(messages::sent_view(
+        &sent,
+        call.ctx.account(),
+        &call.base,
+    )))
+}
+
+/// In which order.
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "PascalCase")]
+#[into_params(parameter_in = Query)]
+struct ListMessages {
+    /// `asc` (the default) or `desc`, by index.
+    order: Option<String>,
+}
+
+impl ListMessages {
+    fn order(&self) -> Result<Order, Error> {
+        match self.order.as_deref() {
+            None | Some("asc") => Ok(Order::Ascending),
+            Some("desc") => Ok(Order::Descending),
+            Some(_) => Err(Error::parameter("Order", "must be asc or desc")),
+        }
+    }
+}
+
+/// A page of messages.
+#[derive(Serialize, ToSchema)]
+struct MessagePage {
+    meta: Meta,
+    messages: Vec<MessageView>,
+}
+
+/// List the channel's messages.
+#[utoipa::path(
+    tag = "Message",
+    operation_id = "ListMessage",
+    params(ListMessages, PageParams),
+    responses((status = 200, description = "OK", body = MessagePage))
+)]
+#[get("/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages")]
+async fn list(call: Call<Ctx>) -> Result<Json<MessagePage>> {
+    let paging = call.paging()?;
+    let order = call.query::<ListMessages>()?.order()?;
+    let page = messages::list(&call.ctx, &call.at("ChannelSid")?, order, &paging.request).await?;
+    let view = |message: &_| messages::view(message, call.ctx.account(), &call.base);
+    let (meta, messages) = paging.answer("messages", &page, view);
+    Ok(Json(MessagePage { meta, messages }))
+}
+
+/// Fetch a message.
+#[utoipa::path(
+    tag = "Message",
+    operation_id = "FetchMessage",
+    responses((status = 200, description = "OK", body = MessageView))
+)]
+#[get("/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages/{Sid}")]
+async fn fetch(call: Call<Ctx>) -> Result<Json<MessageView>> {
+    let message = messages::get(&call.ctx, &call.at("ChannelSid")?, call.at("Sid")?).await?;
+    Ok(Json(messages::view(&message, call.ctx.account(), &call.base)))
+}
+
+/// What to change of a message.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct UpdateMessage {
+    /// The text: at most 32,768 bytes of UTF-8.
+    body: Option<String>,
+    /// JSON in a string.
+    attributes: Option<String>,
+    /// For imports.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    date_created: Option<Date>,
+    /// For imports.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    date_updated: Option<Date>,
+    /// The editor; `system` otherwise.
+    last_updated_by: Option<String>,
+    /// For imports.
+    from: Option<String>,
+}
+
+impl From<UpdateMessage> for messages::UpdateMessage {
+    fn from(form: UpdateMessage) -> Self {
+        Self {
+            body: form.body,
+            attributes: form.attributes,
+            date_created: form.date_created.map(Into::into),
+            date_updated: form.date_updated.map(Into::into),
+            last_updated_by: form.last_updated_by,
+            from: form.from,
+        }
+    }
+}
+
+/// Edit a message.
+#[utoipa::path(
+    tag = "Message",
+    operation_id = "UpdateMessage",
+    params(WebhooksEnabled),
+    request_body(content = UpdateMessage, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "OK", body = MessageView))
+)]
+#[post("/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages/{Sid}")]
+async fn update(call: Call<Ctx>) -> Result<Json<MessageView>> {
+    let form: UpdateMessage = call.body()?;
+    let (channel, sid) = (call.at("ChannelSid")?, call.at("Sid")?);
+    let message = messages::update(&call.ctx, &channel, sid, form.into()).await?;
+    Ok(Json(messages::view(&message, call.ctx.account(), &call.base)))
+}
+
+/// Remove a message.
+#[utoipa::path(
+    tag = "Message",
+    operation_id = "DeleteMessage",
+    params(WebhooksEnabled),
+    responses((status = 204, description = "Deleted"))
+)]
+#[delete("/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages/{Sid}")]
+async fn remove(call: Call<Ctx>) -> Result<Deleted> {
+    messages::remove(&call.ctx, &call.at("ChannelSid")?, call.at("Sid")?).await?;
+    Ok(Deleted)
+}

@@ -1,0 +1,227 @@
+//! The OpenAPI document, made from the served routes.
+
+use std::sync::LazyLock;
+
+use actix_web::{dev::HttpServiceFactory, http::Method};
+use serde::Deserialize;
+use utoipa::{
+    __dev::{SchemaReferences, Tags},
+    IntoParams, ToSchema,
+    openapi::{
+        Components, Content, Info, License, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required, Response,
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+        schema::{ObjectBuilder, Type},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        tag::TagBuilder,
+    },
+};
+
+use crate::{
+    refusal::ErrorBody,
+    routes::{self, Register},
+};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+const SCHEME: &str = "basic";
+
+/// Whether post-event webhooks follow.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "read with the credentials; this is its description")]
+pub(crate) struct WebhooksEnabled {
+    /// Whether post-event webhooks follow.
+    #[param(rename = "X-Twilio-Webhook-Enabled", inline)]
+    enabled: Option<bool>,
+}
+
+/// The sender's own id of a request.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "read with the credentials; this is its description")]
+pub(crate) struct IdempotencyKey {
+    /// The sender's own id, 1 to 255 characters: a repeat answers like the first, with `replayed: true`.
+    #[param(rename = "Idempotency-Key", inline)]
+    key: Option<String>,
+}
+
+static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(build);
+
+/// The document.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    DOCUMENT.clone()
+}
+
+/// The document as it is committed: indented, in a stable order, with a newline at its end.
+#[must_use]
+pub fn openapi_json() -> String {
+    let mut text = DOCUMENT.to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// The methods that a served path takes, by its pattern.
+pub(crate) fn methods_of(pattern: &str) -> Vec<Method> {
+    let Some(item) = DOCUMENT.paths.paths.get(pattern) else {
+        return Vec::new();
+    };
+    [
+        (item.get.is_some(), Method::GET),
+        (item.post.is_some(), Method::POST),
+        (item.delete.is_some(), Method::DELETE),
+    ]
+    .into_iter()
+    .filter_map(|(served, method)| served.then_some(method))
+    .collect()
+}
+
+/// The document while it grows.
+struct Growing {
+    paths: Paths,
+    components: Components,
+}
+
+impl Register for Growing {
+    fn add<H>(&mut self, _: H)
+    where
+        H: HttpServiceFactory + utoipa::Path + SchemaReferences + for<'t> Tags<'t> + 'static,
+    {
+        let (path, methods) = (H::path(), H::methods());
+        let mut operation = H::operation();
+        operation.tags = Some(H::tags().into_iter().map(str::to_owned).collect());
+        complete(&mut operation, &path);
+        self.paths.add_path_operation(path, methods, operation);
+        let mut schemas = Vec::new();
+        H::schemas(&mut schemas);
+        self.components.schemas.extend(schemas);
+    }
+}
+
+fn build() -> OpenApi {
+    let mut components = Components::new();
+    components.schemas.insert(
+        ErrorBody::name().into_owned(),
+        <ErrorBody<'_> as utoipa::PartialSchema>::schema(),
+    );
+    let basic = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Basic)
+        .description(Some("Account SID and auth token, or API key SID and secret."))
+        .build();
+    components.add_security_scheme(SCHEME, SecurityScheme::Http(basic));
+    let mut growing = Growing {
+        paths: Paths::new(),
+        components,
+    };
+    routes::all(&mut growing);
+    let mut info = Info::new("Hubbub", env!("CARGO_PKG_VERSION"));
+    info.description = Some(
+        "The REST control plane of Hubbub: Twilio Chat v2 on the wire, with JSON bodies beside forms."
+            .to_owned(),
+    );
+    info.license = Some(License::new("Apache-2.0"));
+    OpenApiBuilder::new()
+        .info(info)
+        .paths(growing.paths)
+        .components(Some(growing.components))
+        .security(Some([SecurityRequirement::new(SCHEME, Vec::<String>::new())]))
+        .tags(Some(
+            [
+                (
+                    "Service",
+                    "Isolated silos with their own settings, roles, users and channels.",
+                ),
+                ("Role", "Named sets of permissions."),
+                ("User", "Users, addressed by SID or identity."),
+                ("Channel", "Channels, addressed by SID or unique name."),
+                ("Member", "Members of a channel, addressed by SID or identity."),
+                ("Message", "Messages of a channel."),
+                ("AccessToken", "Access tokens of users."),
+                ("WebhookDelivery", "The ledger of webhook deliveries."),
+                ("Account", "Accounts: the tenants."),
+                ("Key", "API keys of an account."),
+                ("Operations", "Health, metrics, documentation."),
+            ]
+            .map(|(name, description)| {
+                TagBuilder::new()
+                    .name(name)
+                    .description(Some(description))
+                    .build()
+            }),
+        ))
+        .build()
+}
+
+/// Adds what holds for every operation: its path's parameters, JSON beside the form, the error.
+fn complete(operation: &mut Operation, path: &str) {
+    let named = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+    let mut parameters: Vec<RefOr<Parameter>> = named.map(path_parameter).map(RefOr::T).collect();
+    parameters.extend(operation.parameters.take().unwrap_or_default());
+    operation.parameters = (!parameters.is_empty()).then_some(parameters);
+    if let Some(RefOr::T(body)) = &mut operation.request_body
+        && let Some(form) = body.content.get(FORM).cloned()
+    {
+        body.content.insert(JSON.to_owned(), form);
+    }
+    let refused = Response::builder()
+        .description("Refused")
+        .content(JSON, Content::new(Some(Ref::from_schema_name(ErrorBody::name()))))
+        .build();
+    operation
+        .responses
+        .responses
+        .insert("default".to_owned(), RefOr::T(refused));
+}
+
+fn path_parameter(name: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_committed_document_is_the_served_one() {
+        let committed = include_str!("../../openapi/hubbub.json");
+        assert_eq!(openapi_json(), committed, "run `hubbub openapi`");
+    }
+
+    #[test]
+    fn every_operation_has_a_tag_and_an_id_of_its_own() {
+        let known: BTreeSet<String> = DOCUMENT
+            .tags
+            .iter()
+            .flatten()
+            .map(|tag| tag.name.clone())
+            .collect();
+        let mut ids = BTreeSet::new();
+        for (path, item) in &DOCUMENT.paths.paths {
+            for operation in [&item.get, &item.post, &item.delete].into_iter().flatten() {
+                let id = operation.operation_id.clone().unwrap();
+                assert!(ids.insert(id.clone()), "{id} is there twice");
+                let tags: Vec<_> = operation.tags.iter().flatten().collect();
+                assert!(tags.len() == 1 && known.contains(tags[0]), "{path}: {tags:?}");
+                assert!(operation.summary.is_some(), "{id} has no summary");
+            }
+        }
+        assert!(ids.len() > 35, "{ids:?}");
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let text = openapi_json();
+        for reference in text.split("\"$ref\": \"#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap();
+            let components = DOCUMENT.components.as_ref().unwrap();
+            assert!(components.schemas.contains_key(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Parameters of a request. A form and a JSON object of the same names read the same.
+
+mod de;
+mod types;
+
+use std::collections::BTreeMap;
+
+use hubbub_core::{Error, ErrorCode, Result};
+use percent_encoding::percent_decode;
+use serde::de::DeserializeOwned;
+
+pub(crate) use types::{Clearable, Date};
+
+/// Parameters by name.
+#[derive(Debug, Default)]
+pub(crate) struct Params(BTreeMap<String, Value>);
+
+/// What was given under one name.
+#[derive(Debug, Clone)]
+enum Value {
+    /// Every value of the name in a form, in order; never empty.
+    Form(Vec<String>),
+    /// The value in a JSON object; never null.
+    Json(serde_json::Value),
+}
+
+impl Params {
+    /// Reads `application/x-www-form-urlencoded`: blanks as `+` or `%20`, lists by repeating the name.
+    ///
+    /// # Errors
+    /// 20001 when a percent sign does not begin an encoded byte, or the text is not UTF-8.
+    pub(crate) fn from_form(bytes: &[u8]) -> Result<Self> {
+        let mut params = BTreeMap::new();
+        for pair in bytes.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
+            let mut halves = pair.splitn(2, |&byte| byte == b'=');
+            let name = decode("A parameter's name", halves.next().unwrap_or_default())?;
+            let value = decode(&name, halves.next().unwrap_or_default())?;
+            match params.entry(name).or_insert_with(|| Value::Form(Vec::new())) {
+                Value::Form(values) => values.push(value),
+                Value::Json(_) => {}
+            }
+        }
+        Ok(Self(params))
+    }
+
+    /// Reads `application/json`: one object. A null is as good as absent.
+    ///
+    /// # Errors
+    /// 20001 when it is not a JSON object.
+    pub(crate) fn from_json(bytes: &[u8]) -> Result<Self> {
+        let refused = |why: String| Error::with(ErrorCode::InvalidParameter, why);
+        match serde_json::from_slice(bytes) {
+            Ok(serde_json::Value::Object(fields)) => Ok(Self(
+                fields
+                    .into_iter()
+                    .filter(|(_, value)| !value.is_null())
+                    .map(|(name, value)| (name, Value::Json(value)))
+                    .collect(),
+            )),
+            Ok(_) => Err(refused("The body must be a JSON object of parameters".to_owned())),
+            Err(cause) => Err(refused(format!("The body is not valid JSON: {cause}"))),
+        }
+    }
+
+    /// The parameters as a `T`. Those that it does not know are ignored.
+    ///
+    /// # Errors
+    /// 20001, or the catalogue's own code for the parameter, with its name, when one is missing or wrong.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        de::read(&self.0)
+    }
+}
+
+fn decode(name: &str, text: &[u8]) -> Result<String> {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
+        rest = match rest.get(at + 1..at + 3) {
+            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => &rest[at + 3..],
+            _ => {
+                return Err(Error::parameter(
+                    name,
+                    "has a percent sign that is not followed by two hexadecimal digits",
+                ));
+            }
+        };
+    }
+    let blanks: Vec<u8> = text
+        .iter()
+        .map(|&byte| if byte == b'+' { b' ' } else { byte })
+        .collect();
+    match percent_decode(&blanks).decode_utf8() {
+        Ok(decoded) => Ok(decoded.into_owned()),
+        Err(_) => Err(Error::parameter(name, "is not UTF-8")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

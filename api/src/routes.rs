@@ -1,0 +1,92 @@
+//! What is served. The same walk mounts the handlers and writes the OpenAPI document, so neither can have what the
+//! other lacks.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::HttpServiceFactory,
+    http::{Method, header},
+    middleware::from_fn,
+    web::{self, ServiceConfig},
+};
+use hubbub_core::ErrorCode;
+use utoipa::__dev::{SchemaReferences, Tags};
+
+use crate::{
+    access_tokens, accounts, call, channels, docs, door, keys, members, messages, openapi, operations,
+    refusal::{Refusal, Result},
+    roles, services,
+    state::ApiState,
+    users, webhook_deliveries,
+};
+
+/// Something that a documented handler can be added to.
+pub(crate) trait Register {
+    /// Adds a handler.
+    fn add<H>(&mut self, handler: H)
+    where
+        H: HttpServiceFactory + utoipa::Path + SchemaReferences + for<'t> Tags<'t> + 'static;
+}
+
+impl Register for ServiceConfig {
+    fn add<H>(&mut self, handler: H)
+    where
+        H: HttpServiceFactory + utoipa::Path + SchemaReferences + for<'t> Tags<'t> + 'static,
+    {
+        self.service(handler);
+    }
+}
+
+/// Everything.
+pub(crate) fn all(to: &mut impl Register) {
+    services::routes(to);
+    roles::routes(to);
+    users::routes(to);
+    channels::routes(to);
+    members::routes(to);
+    messages::routes(to);
+    access_tokens::routes(to);
+    webhook_deliveries::routes(to);
+    accounts::routes(to);
+    keys::routes(to);
+    operations::routes(to);
+    docs::routes(to);
+}
+
+/// Mounts the REST door. It answers every path that nothing before it took, so it comes last.
+pub fn configure(config: &mut ServiceConfig, state: ApiState) {
+    mount(config, state, all);
+}
+
+/// Mounts only `/healthz`, `/readyz` and `/metrics`, for a process without the `api` role. It comes last too.
+pub fn configure_operations(config: &mut ServiceConfig, state: ApiState) {
+    mount(config, state, operations::routes);
+}
+
+fn mount(config: &mut ServiceConfig, state: ApiState, routes: fn(&mut ServiceConfig)) {
+    config.service(
+        web::scope("")
+            .app_data(state)
+            .wrap(from_fn(door::pass))
+            .configure(routes)
+            .default_service(web::to(unserved)),
+    );
+}
+
+/// Answers what no handler takes: 405 when it is the method that is wrong, otherwise 404.
+async fn unserved(request: HttpRequest) -> Result<HttpResponse> {
+    let known = request
+        .match_pattern()
+        .map(|pattern| openapi::methods_of(&pattern));
+    match known {
+        Some(methods) if !methods.is_empty() => {
+            let mut answer =
+                actix_web::ResponseError::error_response(&Refusal::from(ErrorCode::MethodNotAllowed));
+            let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
+            if let Ok(allowed) = header::HeaderValue::from_str(&allowed.join(", ")) {
+                answer.headers_mut().insert(header::ALLOW, allowed);
+            }
+            Ok(answer)
+        }
+        _ => Err(call::missing(request.uri().path()).into()),
+    }
+}

@@ -1,0 +1,44 @@
+//! What handlers share.
+
+use std::sync::Arc;
+
+use hubbub_core::{BaseUrl, Core};
+
+use crate::metrics::Metrics;
+
+/// The state of the REST door. Cheap to clone; made once, outside the server's per-thread closure.
+#[derive(Clone)]
+pub struct ApiState(Arc<Inner>);
+
+struct Inner {
+    core: Arc<Core>,
+    fallback_base: BaseUrl,
+    metrics: Metrics,
+}
+
+impl ApiState {
+    /// `fallback_base` is the base of URLs for a request that names no host, when no public URL is set.
+    #[must_use]
+    pub fn new(core: Arc<Core>, fallback_base: BaseUrl, metrics: Metrics) -> Self {
+        Self(Arc::new(Inner {
+            core,
+            fallback_base,
+            metrics,
+        }))
+    }
+
+    /// The process's handles.
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.0.core
+    }
+
+    /// For a request that names no host.
+    pub(crate) fn fallback_base(&self) -> &BaseUrl {
+        &self.0.fallback_base
+    }
+
+    /// What is measured.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+}

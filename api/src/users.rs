@@ -1,0 +1,153 @@
+//! Users, addressed by SID or identity.
+
+use actix_web::{delete, get, post, web::Json};
+use hubbub_core::{
+    Ctx, Error,
+    input::{Identity, UserRef},
+    users::{self, NewUser, UserView},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    answer::{Created, Deleted},
+    call::Call,
+    openapi::WebhooksEnabled,
+    paging::{Meta, PageParams},
+    refusal::Result,
+    routes::Register,
+};
+
+pub(crate) fn routes(to: &mut impl Register) {
+    to.add(create);
+    to.add(list);
+    to.add(fetch);
+    to.add(update);
+    to.add(remove);
+}
+
+/// A user to make.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct CreateUser {
+    /// Who: the tenant's own name for the user, case-sensitive.
+    identity: String,
+    /// A role of type `deployment`; the service's default otherwise.
+    role_sid: Option<String>,
+    /// JSON in a string.
+    attributes: Option<String>,
+    /// A name for people.
+    friendly_name: Option<String>,
+}
+
+impl TryFrom<CreateUser> for NewUser {
+    type Error = Error;
+
+    fn try_from(form: CreateUser) -> Result<Self, Error> {
+        Ok(Self {
+            identity: Identity::parse(&form.identity)?,
+            role_sid: form.role_sid,
+            friendly_name: form.friendly_name,
+            attributes: form.attributes,
+        })
+    }
+}
+
+/// Create a user.
+#[utoipa::path(
+    tag = "User",
+    operation_id = "CreateUser",
+    params(WebhooksEnabled),
+    request_body(content = CreateUser, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 201, description = "Created", body = UserView))
+)]
+#[post("/v2/Services/{ServiceSid}/Users")]
+async fn create(call: Call<Ctx>) -> Result<Created<UserView>> {
+    let form: CreateUser = call.body()?;
+    let user = users::create(&call.ctx, form.try_into()?).await?;
+    Ok(Created(users::view(&user, call.ctx.account(), &call.base)))
+}
+
+/// A page of users.
+#[derive(Serialize, ToSchema)]
+struct UserPage {
+    meta: Meta,
+    users: Vec<UserView>,
+}
+
+/// List the service's users, oldest first.
+#[utoipa::path(
+    tag = "User",
+    operation_id = "ListUser",
+    params(PageParams),
+    responses((status = 200, description = "OK", body = UserPage))
+)]
+#[get("/v2/Services/{ServiceSid}/Users")]
+async fn list(call: Call<Ctx>) -> Result<Json<UserPage>> {
+    let paging = call.paging()?;
+    let page = users::list(&call.ctx, &paging.request).await?;
+    let view = |user: &_| users::view(user, call.ctx.account(), &call.base);
+    let (meta, users) = paging.answer("users", &page, view);
+    Ok(Json(UserPage { meta, users }))
+}
+
+/// Fetch a user.
+#[utoipa::path(
+    tag = "User",
+    operation_id = "FetchUser",
+    responses((status = 200, description = "OK", body = UserView))
+)]
+#[get("/v2/Services/{ServiceSid}/Users/{Sid}")]
+async fn fetch(call: Call<Ctx>) -> Result<Json<UserView>> {
+    let user = users::get(&call.ctx, &call.at("Sid")?).await?;
+    Ok(Json(users::view(&user, call.ctx.account(), &call.base)))
+}
+
+/// What to change of a user.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct UpdateUser {
+    /// A role of type `deployment`.
+    role_sid: Option<String>,
+    /// JSON in a string.
+    attributes: Option<String>,
+    /// Empty clears it.
+    friendly_name: Option<String>,
+}
+
+impl From<UpdateUser> for users::UpdateUser {
+    fn from(form: UpdateUser) -> Self {
+        Self {
+            role_sid: form.role_sid,
+            friendly_name: form.friendly_name,
+            attributes: form.attributes,
+        }
+    }
+}
+
+/// Update a user.
+#[utoipa::path(
+    tag = "User",
+    operation_id = "UpdateUser",
+    params(WebhooksEnabled),
+    request_body(content = UpdateUser, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "OK", body = UserView))
+)]
+#[post("/v2/Services/{ServiceSid}/Users/{Sid}")]
+async fn update(call: Call<Ctx>) -> Result<Json<UserView>> {
+    let form: UpdateUser = call.body()?;
+    let user = users::update(&call.ctx, &call.at::<UserRef>("Sid")?, form.into()).await?;
+    Ok(Json(users::view(&user, call.ctx.account(), &call.base)))
+}
+
+/// Delete a user, and end its memberships.
+#[utoipa::path(
+    tag = "User",
+    operation_id = "DeleteUser",
+    responses((status = 204, description = "Deleted"))
+)]
+#[delete("/v2/Services/{ServiceSid}/Users/{Sid}")]
+async fn remove(call: Call<Ctx>) -> Result<Deleted> {
+    users::delete(&call.ctx, &call.at("Sid")?).await?;
+    Ok(Deleted)
+}
