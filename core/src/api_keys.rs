@@ -7,6 +7,7 @@ use sea_orm::{
 
 use crate::{
     ctx::Core,
+    db::Db,
     entities::api_key,
     error::{Error, Result},
     events::publisher::Control,
@@ -29,7 +30,8 @@ fn scoped(account: AccountSid) -> Select<api_key::Entity> {
 /// # Errors
 /// 50003 when the name is too long.
 pub async fn create(
-    core: &Core,
+    db: &Db,
+    vault: &Vault,
     account: AccountSid,
     friendly_name: &str,
 ) -> Result<(api_key::Model, Secret)> {
@@ -40,11 +42,11 @@ pub async fn create(
         account_id: account,
         id,
         friendly_name: input::friendly_name(friendly_name)?.unwrap_or_default(),
-        secret: core.vault.seal(&secret, &id.to_string())?,
+        secret: vault.seal(&secret, &id.to_string())?,
         date_created: now,
         date_updated: now,
     };
-    Ok((row.into_active_model().insert(core.db.writer()).await?, secret))
+    Ok((row.into_active_model().insert(db.writer()).await?, secret))
 }
 
 /// The account's key of this SID.
@@ -134,23 +136,24 @@ pub fn secret(vault: &Vault, key: &api_key::Model) -> Result<Secret> {
 /// # Errors
 /// Whatever the database refuses.
 pub async fn for_tokens(
-    core: &Core,
+    db: &Db,
+    vault: &Vault,
     account: AccountSid,
     came_with: Option<ApiKeySid>,
 ) -> Result<(ApiKeySid, Secret)> {
-    let key = match came_with {
-        Some(id) => Some(get(core, account, id).await?),
+    let existing = match came_with {
+        Some(id) => find(db.reader(), account, id).await?,
         None => {
             scoped(account)
                 .filter(api_key::Column::FriendlyName.eq(TOKEN_KEY_NAME))
                 .order_by_asc(api_key::Column::Id)
-                .one(core.db.reader())
+                .one(db.reader())
                 .await?
         }
     };
-    match key {
-        Some(key) => Ok((key.id, secret(&core.vault, &key)?)),
-        None => create(core, account, TOKEN_KEY_NAME)
+    match existing {
+        Some(key) => Ok((key.id, secret(vault, &key)?)),
+        None => create(db, vault, account, TOKEN_KEY_NAME)
             .await
             .map(|(key, secret)| (key.id, secret)),
     }

@@ -49,7 +49,13 @@ impl Gateway {
         Ok(Self { hub, server })
     }
 
-    /// Mounts `/socket.io/`.
+    /// The endpoint, for [`engine_io::listen`](engine_io::listen()), which gives it the port's WebSockets.
+    #[must_use]
+    pub fn endpoint(&self) -> EngineServer {
+        self.server.clone()
+    }
+
+    /// Mounts the polling routes of `/socket.io/`.
     pub fn configure(&self, config: &mut web::ServiceConfig) {
         self.server.configure(config);
     }

@@ -14,6 +14,8 @@ mod m20261122_000006_create_channel_events;
 mod m20261122_000007_create_outbox;
 mod m20261122_000008_create_webhook_deliveries;
 
+pub use sea_orm_migration::MigratorTrait;
+
 /// Applies and reverts the steps.
 pub struct Migrator;
 

@@ -151,10 +151,14 @@ pub async fn position(
     service: ServiceSid,
     channel: ChannelSid,
 ) -> Result<Option<(AccountSid, i64)>> {
-    let mut sql = Sql::new("SELECT s.account_id, c.last_seq FROM channels c JOIN services s ON s.id = c.service_id WHERE c.service_id = ");
+    let mut sql = Sql::new(
+        "SELECT s.account_id, c.last_seq FROM channels c JOIN services s ON s.id = c.service_id WHERE c.service_id = ",
+    );
     sql.bind(service).push(" AND c.id = ").bind(channel);
     let rows = sql.all(db).await?;
-    rows.first().map(|row| Ok((row.try_get("", "account_id")?, row.try_get("", "last_seq")?))).transpose()
+    rows.first()
+        .map(|row| Ok((row.try_get("", "account_id")?, row.try_get("", "last_seq")?)))
+        .transpose()
 }
 
 /// The latest `seq` of each of these channels, deleted ones included.
@@ -169,11 +173,20 @@ pub async fn positions(
         return Ok(Vec::new());
     }
     let mut sql = Sql::new("SELECT service_id, id, last_seq FROM channels WHERE (service_id, id) IN ");
-    sql.values(channels.iter().map(|(service, channel)| [service.into(), channel.into()]));
+    sql.values(
+        channels
+            .iter()
+            .map(|(service, channel)| [service.into(), channel.into()]),
+    );
     sql.all(db)
         .await?
         .iter()
-        .map(|row| Ok(((row.try_get("", "service_id")?, row.try_get("", "id")?), row.try_get("", "last_seq")?)))
+        .map(|row| {
+            Ok((
+                (row.try_get("", "service_id")?, row.try_get("", "id")?),
+                row.try_get("", "last_seq")?,
+            ))
+        })
         .collect()
 }
 

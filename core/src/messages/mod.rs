@@ -1,6 +1,7 @@
 //! Messages of a channel. Sends go through the group commit in [`writer`]; edits and removals are single changes.
 
 mod actions;
+mod batch;
 mod view;
 pub mod writer;
 

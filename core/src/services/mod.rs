@@ -3,7 +3,9 @@
 mod settings;
 mod view;
 
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Select};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, Select,
+};
 use serde_json::json;
 
 pub use settings::{NotificationUpdate, UpdateService};
@@ -35,6 +37,19 @@ pub async fn get(core: &Core, account: AccountSid, id: ServiceSid) -> Result<ser
         .filter(service::Column::Id.eq(id))
         .one(core.db.reader())
         .await?
+        .ok_or_else(|| Error::not_found(format_args!("/Services/{id}")))
+}
+
+/// The account that a service belongs to: for the operator, who stands above accounts.
+///
+/// # Errors
+/// 20404 when there is no such service.
+pub async fn account_of(db: &impl ConnectionTrait, id: ServiceSid) -> Result<AccountSid> {
+    let row = service::Entity::find()
+        .filter(service::Column::Id.eq(id))
+        .one(db)
+        .await?;
+    row.map(|row| row.account_id)
         .ok_or_else(|| Error::not_found(format_args!("/Services/{id}")))
 }
 

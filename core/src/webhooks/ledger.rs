@@ -86,9 +86,16 @@ pub async fn due_services(db: &impl ConnectionTrait, limit: u32) -> Result<Vec<S
     let mut sql = Sql::new(
         "SELECT DISTINCT service_id FROM webhook_deliveries WHERE status = 'pending' AND next_attempt_at <= ",
     );
-    sql.bind(now).push(" AND (leased_until IS NULL OR leased_until < ").bind(now).push(") LIMIT ");
+    sql.bind(now)
+        .push(" AND (leased_until IS NULL OR leased_until < ")
+        .bind(now)
+        .push(") LIMIT ");
     sql.bind(i64::from(limit));
-    sql.all(db).await?.iter().map(|row| row.try_get("", "service_id").map_err(Error::from)).collect()
+    sql.all(db)
+        .await?
+        .iter()
+        .map(|row| row.try_get("", "service_id").map_err(Error::from))
+        .collect()
 }
 
 /// What came of an attempt.

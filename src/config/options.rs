@@ -1,0 +1,88 @@
+//! What can be set, as it was given.
+
+use anyhow::Context as _;
+use clap::Args;
+use serde::Deserialize;
+
+macro_rules! options {
+    ($($(#[doc = $doc:literal])+ $name:ident $flag:literal $variable:literal;)*) => {
+        /// Settings as they were given; every one of them is optional.
+        #[derive(Debug, Default, Clone, Args, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct Options {
+            /// A TOML file with the settings below, by the names of their flags with underscores.
+            #[arg(long, env = "HUBBUB_CONFIG", global = true, value_name = "FILE")]
+            #[serde(skip)]
+            config: Option<String>,
+            $(
+                $(#[doc = $doc])+
+                #[arg(long = $flag, env = $variable, global = true, hide_env_values = true, value_name = "VALUE")]
+                #[serde(default, deserialize_with = "scalar")]
+                pub(crate) $name: Option<String>,
+            )*
+        }
+
+        impl Options {
+            fn or(self, file: Self) -> Self {
+                Self { config: self.config, $($name: self.$name.or(file.$name),)* }
+            }
+        }
+    };
+}
+
+options! {
+    /// Address and port of all roles of this process [default: 127.0.0.1:8080].
+    listen "listen" "HUBBUB_LISTEN";
+    /// Base of every URL in answers [default: from the request's host].
+    public_url "public-url" "HUBBUB_PUBLIC_URL";
+    /// What this process does [default: api,gateway,workers].
+    roles "roles" "HUBBUB_ROLES";
+    /// The folder of the embedded database, the master key and the first account [default: ./hubbub-data].
+    data_dir "data-dir" "HUBBUB_DATA_DIR";
+    /// postgres://… [default: SQLite in the data folder].
+    database_url "database-url" "HUBBUB_DATABASE_URL";
+    /// amqp://… [default: in process].
+    amqp_url "amqp-url" "HUBBUB_AMQP_URL";
+    /// 32 bytes in base64 that seal all secrets [default: made and kept in the data folder].
+    master_key "master-key" "HUBBUB_MASTER_KEY";
+    /// SID of the first account [default: random].
+    account_sid "account-sid" "HUBBUB_ACCOUNT_SID";
+    /// Auth token of the first account [default: random].
+    auth_token "auth-token" "HUBBUB_AUTH_TOKEN";
+    /// Whether webhooks may go to private and loopback addresses [default: false].
+    webhook_allow_private "webhook-allow-private" "HUBBUB_WEBHOOK_ALLOW_PRIVATE";
+    /// How far back a cursor reaches: a number with s, m, h or d [default: 7d].
+    event_retention "event-retention" "HUBBUB_EVENT_RETENTION";
+    /// Bytes of events that may wait for one socket, such as 1MiB [default: 1MiB].
+    socket_queue "socket-queue" "HUBBUB_SOCKET_QUEUE";
+    /// What is logged, such as info or hubbub_gateway=debug [default: info].
+    log "log" "HUBBUB_LOG";
+}
+
+impl Options {
+    /// Fills what is not set from the file, if there is one. An empty variable is as good as none.
+    pub(super) fn with_file(self) -> anyhow::Result<Self> {
+        let Some(path) = self.config.clone().filter(|path| !path.is_empty()) else {
+            return Ok(self);
+        };
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("HUBBUB_CONFIG: cannot read {path}"))?;
+        let file: Self = toml::from_str(&text).with_context(|| format!("HUBBUB_CONFIG: {path} is wrong"))?;
+        Ok(self.or(file))
+    }
+}
+
+/// Numbers and booleans may stand without quotes in the file.
+fn scalar<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(text) => text,
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Boolean(choice) => choice.to_string(),
+        other => {
+            return Err(serde::de::Error::custom(format!(
+                "a {} is not a text, a number or a boolean",
+                other.type_str()
+            )));
+        }
+    }))
+}

@@ -1,0 +1,229 @@
+//! Reading single settings. Each says what would have been right.
+
+use std::{net::SocketAddr, time::Duration};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hubbub_core::{BaseUrl, Secret, sid::AccountSid};
+use url::Url;
+
+use super::Roles;
+
+type Parsed<T> = Result<T, String>;
+
+/// The setting, or the default.
+pub(super) fn or<T>(
+    given: Option<&str>,
+    variable: &str,
+    default: &str,
+    parse: fn(&str) -> Parsed<T>,
+) -> anyhow::Result<T> {
+    one(
+        given.filter(|text| !text.is_empty()).unwrap_or(default),
+        variable,
+        parse,
+    )
+}
+
+/// The setting, if it is set.
+pub(super) fn some<T>(
+    given: Option<&str>,
+    variable: &str,
+    parse: fn(&str) -> Parsed<T>,
+) -> anyhow::Result<Option<T>> {
+    given
+        .filter(|text| !text.is_empty())
+        .map(|text| one(text, variable, parse))
+        .transpose()
+}
+
+/// The setting.
+pub(super) fn one<T>(given: &str, variable: &str, parse: fn(&str) -> Parsed<T>) -> anyhow::Result<T> {
+    parse(given).map_err(|problem| anyhow::anyhow!("{variable} {problem}"))
+}
+
+pub(super) fn listen(text: &str) -> Parsed<SocketAddr> {
+    text.parse().map_err(|_| {
+        format!("is '{text}', which is not an address and a port such as 127.0.0.1:8080 or [::]:8080")
+    })
+}
+
+pub(super) fn public_url(text: &str) -> Parsed<BaseUrl> {
+    let wrong = |why: &str| format!("is '{text}', which {why}; right would be https://chat.example.com");
+    let url = Url::parse(text).map_err(|_| wrong("is not an absolute URL"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(wrong("is not an http or https URL"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("has a query or a fragment"));
+    }
+    Ok(BaseUrl::new(url.as_str()))
+}
+
+pub(super) fn roles(text: &str) -> Parsed<Roles> {
+    let mut roles = Roles {
+        api: false,
+        gateway: false,
+        workers: false,
+    };
+    for role in text.split(',').map(str::trim).filter(|role| !role.is_empty()) {
+        match role {
+            "api" => roles.api = true,
+            "gateway" => roles.gateway = true,
+            "workers" => roles.workers = true,
+            _ => {
+                return Err(format!(
+                    "names the unknown role '{role}'; right would be a list of api, gateway and workers"
+                ));
+            }
+        }
+    }
+    if roles
+        == (Roles {
+            api: false,
+            gateway: false,
+            workers: false,
+        })
+    {
+        return Err("names no role; right would be a list of api, gateway and workers".to_owned());
+    }
+    Ok(roles)
+}
+
+pub(super) fn postgres_url(text: &str) -> Parsed<String> {
+    url_of(
+        text,
+        &["postgres", "postgresql"],
+        "postgres://user:password@host:5432/database",
+    )
+}
+
+pub(super) fn amqp_url(text: &str) -> Parsed<String> {
+    url_of(text, &["amqp", "amqps"], "amqp://user:password@host:5672/%2f")
+}
+
+/// The text is not repeated in the message: it may hold a password.
+fn url_of(text: &str, schemes: &[&str], example: &str) -> Parsed<String> {
+    match Url::parse(text) {
+        Ok(url) if schemes.contains(&url.scheme()) && url.host().is_some() => Ok(text.to_owned()),
+        Ok(url) => Err(format!(
+            "begins with {}:, which is not understood here; right would be {example}",
+            url.scheme()
+        )),
+        Err(cause) => Err(format!("is not a URL ({cause}); right would be {example}")),
+    }
+}
+
+pub(super) fn master_key(text: &str) -> Parsed<[u8; 32]> {
+    BASE64_STANDARD
+        .decode(text.trim())
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| {
+            "is not 32 bytes in base64 (44 characters); right would be what `openssl rand -base64 32` prints"
+                .to_owned()
+        })
+}
+
+pub(super) fn account_sid(text: &str) -> Parsed<AccountSid> {
+    text.parse()
+        .map_err(|_| format!("is '{text}'; right would be AC and 32 hexadecimal digits"))
+}
+
+pub(super) fn auth_token(text: &str) -> Parsed<Secret> {
+    if text.len() < 16
+        || text
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || c == ':')
+    {
+        return Err("is too short or has blanks or colons; right would be 32 random hexadecimal digits, as `openssl rand -hex 16` prints".to_owned());
+    }
+    Ok(Secret::new(text))
+}
+
+pub(super) fn boolean(text: &str) -> Parsed<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(format!("is '{text}'; right would be true or false")),
+    }
+}
+
+pub(super) fn duration(text: &str) -> Parsed<Duration> {
+    let wrong = || format!("is '{text}'; right would be a number with s, m, h or d, such as 7d");
+    let unit = match text.chars().next_back() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    number
+        .checked_mul(unit)
+        .filter(|seconds| *seconds > 0)
+        .map(Duration::from_secs)
+        .ok_or_else(wrong)
+}
+
+pub(super) fn size(text: &str) -> Parsed<usize> {
+    const LEAST: usize = 16 * 1024;
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" | "K" | "k" => 1024,
+        "MiB" | "M" => 1024 * 1024,
+        _ => 0,
+    };
+    number
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|bytes| *bytes >= LEAST)
+        .ok_or_else(|| format!("is '{text}'; right would be at least 16KiB, such as 1MiB or 262144"))
+}
+
+pub(super) fn log(text: &str) -> Parsed<String> {
+    tracing_subscriber::EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|cause| format!("is '{text}' ({cause}); right would be error, warn, info, debug or trace, or a list such as info,hubbub_gateway=debug"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_have_units() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
+        assert_eq!(size("1MiB"), Ok(1_048_576));
+        assert_eq!(size("65536"), Ok(65_536));
+        for wrong in ["", "7", "d", "-1d", "0s", "1w", "é"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["", "MiB", "1GB", "-1", "7KiB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn roles_are_a_list() {
+        assert_eq!(
+            roles("api, workers"),
+            Ok(Roles {
+                api: true,
+                gateway: false,
+                workers: true
+            })
+        );
+        assert!(roles("").is_err());
+        assert!(roles("api,gatekeeper").unwrap_err().contains("gatekeeper"));
+    }
+
+    #[test]
+    fn a_wrong_url_is_not_repeated() {
+        let problem = postgres_url("mysql://u:hush@h/d").unwrap_err();
+        assert!(!problem.contains("hush"), "{problem}");
+    }
+}

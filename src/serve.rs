@@ -1,0 +1,196 @@
+//! `hubbub serve`: the roles of this process on one port.
+
+use std::{io::Write as _, net::TcpListener, sync::Arc, time::Duration};
+
+use actix_server::Server;
+use actix_web::{App, web};
+use anyhow::Context as _;
+use hubbub_api::{ApiState, Metrics};
+use hubbub_broker::{InProcess, Options, RabbitMq, Start};
+use hubbub_core::{
+    BaseUrl, Core, Settings,
+    broker::{Bus, Jobs},
+};
+use hubbub_gateway::{Gateway, GatewayConfig, engine_io};
+use hubbub_workers::{
+    Workers,
+    outbound::{Client, Policy, vet_url},
+};
+use tokio::signal::unix::{SignalKind, signal};
+use uuid::Uuid;
+
+use crate::{config::Config, first_start, store::Store};
+
+/// How long sockets may take to hear that they must come back elsewhere.
+const DRAIN_SOCKETS: Duration = Duration::from_secs(3);
+/// How long requests in flight may take to end.
+const DRAIN_REQUESTS: u64 = 3;
+/// How long jobs in hand may take to end; what is left is leased to another process later.
+const DRAIN_JOBS: Duration = Duration::from_secs(3);
+
+/// Runs until SIGTERM or SIGINT, then drains.
+pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+    // Every socket is a descriptor. Where the limit cannot be raised, the kernel's stays.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+
+    let listener = TcpListener::bind(config.listen)
+        .with_context(|| format!("HUBBUB_LISTEN: cannot listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let store = Store::open(&config).await?;
+    first_start::ensure_account(&config, &store).await?;
+    let core = start_core(&config, store).await?;
+    let fallback = BaseUrl::new(&format!("http://{address}"));
+
+    let gateway = if config.roles.gateway {
+        let gateway_config = GatewayConfig {
+            socket_queue: config.socket_queue,
+        };
+        Some(
+            Gateway::start(Arc::clone(&core), gateway_config)
+                .await
+                .context("HUBBUB_AMQP_URL")?,
+        )
+    } else {
+        None
+    };
+    let workers = if config.roles.workers {
+        let client = Client::new(policy(&config))?;
+        Some(
+            Workers::start(Arc::clone(&core), client)
+                .await
+                .context("HUBBUB_AMQP_URL")?,
+        )
+    } else {
+        None
+    };
+    let server = listen(&config, listener, &core, gateway.as_ref(), fallback)?;
+    let handle = server.handle();
+    let serving = tokio::spawn(server);
+
+    announce(address)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("draining");
+    // Clients first, so that none of them starts something new; then what is in flight; then the workers.
+    if let Some(gateway) = &gateway {
+        gateway.shutdown(DRAIN_SOCKETS).await;
+    }
+    handle.stop(true).await;
+    if let Some(workers) = workers
+        && tokio::time::timeout(DRAIN_JOBS, workers.stop()).await.is_err()
+    {
+        tracing::warn!("jobs in hand did not end in time; they are done again later");
+    }
+    serving.await??;
+    core.db.clone().close().await;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the ready line is a contract")]
+fn announce(address: std::net::SocketAddr) -> anyhow::Result<()> {
+    println!("hubbub listening on http://{address}");
+    std::io::stdout().flush()?;
+    Ok(())
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        allow_private: config.webhook_allow_private,
+    }
+}
+
+async fn start_core(config: &Config, store: Store) -> anyhow::Result<Arc<Core>> {
+    let node = Uuid::new_v4();
+    let (bus, jobs): (Arc<dyn Bus>, Arc<dyn Jobs>) = match &config.amqp_url {
+        None => {
+            let broker = Arc::new(InProcess::new());
+            (Arc::clone(&broker) as _, broker)
+        }
+        Some(url) => {
+            // A node may start while the broker is away: sends are accepted, and it joins when the broker is back.
+            let options = Options {
+                start: Start::Lazy,
+                ..Options::default()
+            };
+            let broker = Arc::new(
+                RabbitMq::connect(url, node, options)
+                    .await
+                    .context("HUBBUB_AMQP_URL")?,
+            );
+            (Arc::clone(&broker) as _, broker)
+        }
+    };
+    let policy = policy(config);
+    let settings = Settings {
+        public_url: config.public_url.clone(),
+        event_retention: config.event_retention,
+        vet_url: Arc::new(move |url| vet_url(url, policy).map_err(|refused| refused.to_string())),
+    };
+    Ok(Core::start(node, store.db, store.vault, bus, jobs, settings))
+}
+
+/// Puts the roles on the port: operations always, REST and the gateway by role.
+fn listen(
+    config: &Config,
+    listener: TcpListener,
+    core: &Arc<Core>,
+    gateway: Option<&Gateway>,
+    fallback: BaseUrl,
+) -> anyhow::Result<Server> {
+    let state = ApiState::new(Arc::clone(core), fallback, metrics(core, gateway));
+    let serves_api = config.roles.api;
+    let mounted = gateway.cloned();
+    let app = move || {
+        let (state, gateway) = (state.clone(), mounted.clone());
+        App::new().configure(|services: &mut web::ServiceConfig| {
+            if let Some(gateway) = &gateway {
+                gateway.configure(services);
+            }
+            if serves_api {
+                hubbub_api::configure(services, state);
+            } else {
+                hubbub_api::configure_operations(services, state);
+            }
+        })
+    };
+    let builder = Server::build()
+        .workers(std::thread::available_parallelism().map_or(2, usize::from))
+        .backlog(4096)
+        .max_concurrent_connections(100_000)
+        .shutdown_timeout(DRAIN_REQUESTS)
+        .disable_signals();
+    let endpoints = gateway.map(Gateway::endpoint).into_iter().collect::<Vec<_>>();
+    Ok(engine_io::listen(builder, listener, &endpoints, app)?.run())
+}
+
+/// The figures that other crates know.
+fn metrics(core: &Arc<Core>, gateway: Option<&Gateway>) -> Metrics {
+    let gauge = |figure: usize| i64::try_from(figure).unwrap_or(i64::MAX);
+    let (stored, commits) = (core.writer.clone(), core.writer.clone());
+    let metrics = Metrics::new()
+        .with_counter(
+            "messages_stored",
+            "Messages stored by the group commit",
+            move || stored.stored(),
+        )
+        .with_counter("message_commits", "Transactions of the group commit", move || {
+            commits.commits()
+        });
+    match gateway.cloned() {
+        None => metrics,
+        Some(gateway) => {
+            let sessions = gateway.clone();
+            metrics
+                .with_gauge("gateway_sessions", "Open sessions of the gateway", move || {
+                    gauge(sessions.sessions())
+                })
+                .with_gauge("gateway_sockets", "Sockets that have been let in", move || {
+                    gauge(gateway.clients())
+                })
+        }
+    }
+}
