@@ -113,7 +113,7 @@ impl Metrics {
         encode: impl Fn(&mut DescriptorEncoder<'_>, &str, &str) -> fmt::Result + Send + Sync + 'static,
     ) {
         self.registry.register_collector(Box::new(Lent {
-            name: format!("hubbub_{name}"),
+            name: name.to_owned(),
             help: help.to_owned(),
             encode: Arc::new(encode),
         }));

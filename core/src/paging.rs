@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, Select, Value,
+    QuerySelect, Select, Value, sea_query::ColumnType,
 };
 use uuid::Uuid;
 
@@ -38,6 +38,23 @@ pub enum Key {
     Index(i64),
 }
 
+impl Key {
+    /// Whether a column of this type has such values.
+    fn fits(self, column: &ColumnType) -> bool {
+        matches!(
+            (self, column),
+            (Self::Uuid(_), ColumnType::Uuid) | (Self::Index(_), ColumnType::BigInteger)
+        )
+    }
+}
+
+fn unknown_token() -> Error {
+    Error::parameter(
+        "PageToken",
+        "is unknown: take it from next_page_url or previous_page_url",
+    )
+}
+
 impl From<Key> for Value {
     fn from(key: Key) -> Self {
         match key {
@@ -70,12 +87,7 @@ impl PageToken {
     /// # Errors
     /// 20001 naming `PageToken`.
     pub fn decode(text: &str) -> Result<Self> {
-        Self::try_decode(text).ok_or_else(|| {
-            Error::parameter(
-                "PageToken",
-                "is unknown: take it from next_page_url or previous_page_url",
-            )
-        })
+        Self::try_decode(text).ok_or_else(unknown_token)
     }
 
     fn try_decode(text: &str) -> Option<Self> {
@@ -158,6 +170,9 @@ where
         select.order_by_desc(column)
     };
     if let Some(token) = &request.token {
+        if !token.key.fits(column.def().get_column_type()) {
+            return Err(unknown_token());
+        }
         let value = Value::from(token.key);
         let beyond = if ascending {
             column.gt(value)

@@ -1,0 +1,14 @@
+//! The REST door from outside: in through HTTP, down to a real SQLite file.
+
+mod accounts;
+mod bodies;
+mod channels;
+mod lists;
+mod members;
+mod messages;
+mod operations;
+mod refusals;
+mod services;
+mod support;
+mod users;
+mod webhook_deliveries;
