@@ -155,8 +155,9 @@ async def test_channels_and_members_changed_by_rest_are_told(hooked, receiver):
     member = channel.members.create(identity="dora", **loud)
     member.update(attributes='{"a":1}', **loud)
     hooked.service.channels("told").update(friendly_name="Told again", **loud)
-    hooked.service.channels("told").members("dora").delete(**loud)
-    hooked.service.channels("told").delete(**loud)
+    # The library takes the header on deletes and does not send it.
+    for path in ("Channels/told/Members/dora", "Channels/told"):
+        assert hooked.rest.delete(f"{hooked.path}/{path}", **loud).status_code == 204
     await receiver.gets("onChannelDestroyed")
     assert [request["EventType"] for request in receiver.requests] == [
         "onChannelAdded",

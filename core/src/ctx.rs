@@ -10,7 +10,7 @@ use crate::{
     broker::{Bus, Jobs},
     db::Db,
     entities::service,
-    error::{Error, Result},
+    error::{Error, ErrorCode, Result},
     events::publisher::Publisher,
     input::{Identity, SYSTEM},
     messages::writer::MessageWriter,
@@ -118,6 +118,8 @@ pub enum Caller {
     User {
         /// The account of its service.
         account: AccountSid,
+        /// The one service that its token opens.
+        service: ServiceSid,
         /// Who.
         identity: Identity,
         /// The socket, which gets its own messages by the ack and not as events.
@@ -140,6 +142,20 @@ impl Caller {
         match self {
             Self::Account { .. } => None,
             Self::User { identity, .. } => Some(identity),
+        }
+    }
+
+    /// Passes for backends only.
+    ///
+    /// # Errors
+    /// 20006 for users.
+    pub fn backend_only(&self) -> Result<()> {
+        match self {
+            Self::Account { .. } => Ok(()),
+            Self::User { .. } => Err(Error::with(
+                ErrorCode::AccessDenied,
+                "Access denied: this needs account credentials, an access token does not do",
+            )),
         }
     }
 
@@ -196,8 +212,13 @@ impl Ctx {
     /// Enters the service.
     ///
     /// # Errors
-    /// 20404 when the caller's account has no such service.
+    /// 20404 when the caller's account has no such service, or a user's token is for another one.
     pub async fn enter(core: &Arc<Core>, caller: Caller, service: ServiceSid) -> Result<Self> {
+        if let Caller::User { service: own, .. } = &caller
+            && *own != service
+        {
+            return Err(Error::not_found(format_args!("/Services/{service}")));
+        }
         let row = service::Entity::find()
             .filter(service::Column::AccountId.eq(caller.account()))
             .filter(service::Column::Id.eq(service))
@@ -227,6 +248,14 @@ impl Ctx {
     #[must_use]
     pub fn reader(&self) -> &sea_orm::DatabaseConnection {
         self.core.db.reader()
+    }
+
+    /// Passes for backends only.
+    ///
+    /// # Errors
+    /// 20006 for users.
+    pub fn backend_only(&self) -> Result<()> {
+        self.caller.backend_only()
     }
 
     /// `20404` for a path below this service.

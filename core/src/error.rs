@@ -85,6 +85,7 @@ catalogue! {
     UserExists 50201 409 "User already exists";
     IdentityReserved 50203 400 "Identity 'system' is reserved";
     IdentityMissing 50204 400 "Identity is missing";
+    RoleNotSettable 50205 403 "User may not set a role";
     IdentityLooksLikeSid 50206 400 "Identity must not look like a user SID";
     IdentityTooLong 50207 400 "Identity is too long (at most 256 characters)";
     UserChannelLimit 50208 403 "The user's channel limit is reached";

@@ -12,6 +12,7 @@ pub mod db;
 pub mod entities;
 pub mod error;
 pub mod events;
+pub mod idempotency;
 pub mod input;
 pub mod members;
 pub mod messages;

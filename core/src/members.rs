@@ -186,7 +186,7 @@ pub async fn join(ctx: &Ctx, channel: &ChannelRef) -> Result<member::Model> {
 }
 
 /// Inserts a membership into a locked channel, counts it on both sides, records the join and stores the channel.
-async fn begin(
+pub(crate) async fn begin(
     ctx: &Ctx,
     change: &mut Change<'_>,
     channel: &mut channel::Model,
@@ -358,6 +358,31 @@ pub struct UpdateMember {
     pub date_updated: Option<Timestamp>,
 }
 
+/// A backend may change everything of a membership; a user attributes, as far as its roles allow.
+fn may_update(ctx: &Ctx, access: &channels::Access, member: &MemberRef, update: &UpdateMember) -> Result<()> {
+    if ctx.caller.identity().is_none() {
+        return Ok(());
+    }
+    if update.role_sid.is_some() {
+        return Err(ErrorCode::RoleNotSettable.into());
+    }
+    let own = access.member.as_ref().is_some_and(|own| match member {
+        MemberRef::Sid(id) => own.id == *id,
+        MemberRef::Identity(identity) => own.identity == *identity,
+    });
+    if own && update.attributes.is_none() {
+        return Ok(());
+    }
+    if own {
+        access.require_either(
+            Permission::EditOwnMemberAttributes,
+            Permission::EditAnyMemberAttributes,
+        )
+    } else {
+        access.require(Permission::EditAnyMemberAttributes)
+    }
+}
+
 /// Changes a membership. A backend may move the read horizon to wherever it likes.
 ///
 /// # Errors
@@ -370,7 +395,7 @@ pub async fn update(
 ) -> Result<member::Model> {
     let mut change = Change::begin(ctx).await?;
     let access = channels::lock_access(ctx, &change.tx, channel).await?;
-    access.require(Permission::EditAnyMemberAttributes)?;
+    may_update(ctx, &access, member, &update)?;
     let mut channel_row = access.channel;
     let mut row = find(&change.tx, ctx.scope(), channel_row.id, member)
         .await?

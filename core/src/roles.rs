@@ -1,15 +1,20 @@
 //! Roles: named sets of permissions, for a service (`deployment`) or for a channel.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, Select,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     ctx::{BaseUrl, Ctx},
-    entities::role,
+    entities::{member, role, user},
     error::{Error, ErrorCode, Result},
+    input,
     paging::{self, Key, Order, Page, PageRequest},
+    permissions::{Permission, PermissionScope, Permissions},
     sid::{AccountSid, RoleSid, ServiceSid},
+    timestamp::Timestamp,
 };
 
 /// The type of a role that counts in the whole service.
@@ -77,6 +82,126 @@ pub async fn of_kind(
             format!("Role {sid} is not of type deployment"),
         )),
     }
+}
+
+/// A role to make.
+#[derive(Debug, Clone)]
+pub struct NewRole {
+    /// Its name.
+    pub friendly_name: String,
+    /// `deployment` or `channel`.
+    pub kind: String,
+    /// Names of permissions.
+    pub permissions: Vec<String>,
+}
+
+/// Makes a role.
+///
+/// # Errors
+/// 20002, 50003, 50104 or 50105 for what is wrong; 20006 for users.
+pub async fn create(ctx: &Ctx, new: NewRole) -> Result<role::Model> {
+    ctx.backend_only()?;
+    let kind = match new.kind.as_str() {
+        DEPLOYMENT => DEPLOYMENT,
+        CHANNEL => CHANNEL,
+        _ => return Err(ErrorCode::RoleType.into()),
+    };
+    let friendly_name = input::friendly_name(&new.friendly_name)?
+        .ok_or_else(|| Error::with(ErrorCode::InvalidFriendlyName, "FriendlyName is missing"))?;
+    let now = Timestamp::now();
+    let row = role::Model {
+        service_id: ctx.scope(),
+        id: RoleSid::generate(),
+        friendly_name,
+        kind: kind.to_owned(),
+        permissions: permissions_for(kind, &new.permissions)?,
+        date_created: now,
+        date_updated: now,
+    };
+    Ok(row.into_active_model().insert(ctx.core.db.writer()).await?)
+}
+
+/// Replaces a role's permissions.
+///
+/// # Errors
+/// 20404; 50104 when a permission is unknown or of the other type; 20006 for users.
+pub async fn update(ctx: &Ctx, id: RoleSid, permissions: &[String]) -> Result<role::Model> {
+    ctx.backend_only()?;
+    let mut row = get(ctx, id).await?;
+    row.permissions = permissions_for(&row.kind, permissions)?;
+    row.date_updated = Timestamp::now();
+    Ok(row
+        .into_active_model()
+        .reset_all()
+        .update(ctx.core.db.writer())
+        .await?)
+}
+
+/// Deletes a role that nobody has.
+///
+/// # Errors
+/// 20404; 20409 while it is a default role of the service, or a user or a member has it; 20006 for users.
+pub async fn delete(ctx: &Ctx, id: RoleSid) -> Result<()> {
+    ctx.backend_only()?;
+    get(ctx, id).await?;
+    let tx = ctx.core.db.begin().await?;
+    let service = &ctx.service;
+    let defaults = [
+        service.default_service_role_id,
+        service.default_channel_role_id,
+        service.default_channel_creator_role_id,
+    ];
+    let users = user::Entity::find()
+        .filter(user::Column::ServiceId.eq(ctx.scope()))
+        .filter(user::Column::RoleId.eq(id));
+    let members = member::Entity::find()
+        .filter(member::Column::ServiceId.eq(ctx.scope()))
+        .filter(member::Column::RoleId.eq(id));
+    if defaults.contains(&id) || users.one(&tx).await?.is_some() || members.one(&tx).await?.is_some() {
+        return Err(Error::with(
+            ErrorCode::Conflict,
+            format!("Role {id} is in use: it is a default role of the service, or a user or a member has it"),
+        ));
+    }
+    role::Entity::delete_many()
+        .filter(role::Column::ServiceId.eq(ctx.scope()))
+        .filter(role::Column::Id.eq(id))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+fn permissions_for(kind: &str, names: &[String]) -> Result<Permissions> {
+    let allowed = |scope| match scope {
+        PermissionScope::Both => true,
+        PermissionScope::Deployment => kind == DEPLOYMENT,
+        PermissionScope::Channel => kind == CHANNEL,
+    };
+    let unknown = |name: &String| {
+        Error::with(
+            ErrorCode::PermissionUnknown,
+            format!(
+                "Permission '{}' not found among those of a {kind} role",
+                name.chars().take(80).collect::<String>()
+            ),
+        )
+    };
+    if names.is_empty() {
+        return Err(Error::parameter(
+            "Permission",
+            "is missing: a role needs at least one",
+        ));
+    }
+    let permissions = names
+        .iter()
+        .map(|name| {
+            Permission::parse(name)
+                .filter(|known| allowed(known.scope()))
+                .ok_or_else(|| unknown(name))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Permissions::of(&permissions))
 }
 
 /// A role.

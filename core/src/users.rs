@@ -13,12 +13,12 @@ use crate::{
     ctx::{BaseUrl, Ctx},
     db::is_duplicate,
     entities::{role, user},
-    error::{ErrorCode, Result},
+    error::{Error, ErrorCode, Result},
     events::{EventKind, Resource, publisher::Control},
     input::{self, Identity, UserRef},
     members,
     paging::{self, Key, Order, Page, PageRequest},
-    permissions::Permissions,
+    permissions::{Permission, Permissions},
     roles,
     sid::{AccountSid, RoleSid, ServiceSid, UserSid},
     timestamp::Timestamp,
@@ -89,8 +89,9 @@ pub struct NewUser {
 /// Makes a user.
 ///
 /// # Errors
-/// 50201 when there is one of this identity; the code of the field that is wrong.
+/// 50201 when there is one of this identity; the code of the field that is wrong; 20006 for users.
 pub async fn create(ctx: &Ctx, new: NewUser) -> Result<user::Model> {
+    ctx.backend_only()?;
     let role_id = match &new.role_sid {
         Some(sid) => {
             roles::of_kind(ctx.reader(), ctx.scope(), sid, roles::DEPLOYMENT)
@@ -114,7 +115,7 @@ pub async fn create(ctx: &Ctx, new: NewUser) -> Result<user::Model> {
             if is_duplicate(&error, &["uq_users_identity", "users.identity"]) {
                 ErrorCode::UserExists.into()
             } else {
-                crate::Error::from(error)
+                Error::from(error)
             }
         })?;
     change.tell(EventKind::UserAdded, Resource::User(Box::new(row.clone())));
@@ -167,7 +168,7 @@ pub async fn ensure(ctx: &Ctx, change: &mut Change<'_>, identity: &Identity) -> 
     of_identity()
         .one(&change.tx)
         .await?
-        .ok_or_else(|| crate::Error::internal("a user vanished while it was made"))
+        .ok_or_else(|| Error::internal("a user vanished while it was made"))
 }
 
 /// The user of this identity, made when it is the first time that a token names it.
@@ -201,10 +202,31 @@ pub struct UpdateUser {
     pub attributes: Option<String>,
 }
 
+/// A backend may change everything of a user; a user what its role allows, its role never.
+async fn may_update(ctx: &Ctx, user: &user::Model, update: &UpdateUser) -> Result<()> {
+    let Some(identity) = ctx.caller.identity() else {
+        return Ok(());
+    };
+    if update.role_sid.is_some() {
+        return Err(ErrorCode::RoleNotSettable.into());
+    }
+    let rights = rights(ctx.reader(), ctx.scope(), identity.as_str()).await?;
+    let own = identity.as_str() == user.identity;
+    if rights.has(Permission::EditAnyUserInfo) || own && rights.has(Permission::EditOwnUserInfo) {
+        return Ok(());
+    }
+    let lacking = if own {
+        Permission::EditOwnUserInfo
+    } else {
+        Permission::EditAnyUserInfo
+    };
+    Err(Error::lacks(lacking.name()))
+}
+
 /// Changes a user.
 ///
 /// # Errors
-/// 20404; the code of the field that is wrong.
+/// 20404; 50107 when the caller's role does not allow it; the code of the field that is wrong.
 pub async fn update(ctx: &Ctx, user: &UserRef, update: UpdateUser) -> Result<user::Model> {
     let mut change = Change::begin(ctx).await?;
     let mut row = addressed(ctx.scope(), user)
@@ -212,6 +234,7 @@ pub async fn update(ctx: &Ctx, user: &UserRef, update: UpdateUser) -> Result<use
         .one(&change.tx)
         .await?
         .ok_or_else(|| ctx.not_found(format_args!("Users/{user}")))?;
+    may_update(ctx, &row, &update).await?;
     if let Some(sid) = &update.role_sid {
         row.role_id = roles::of_kind(&change.tx, ctx.scope(), sid, roles::DEPLOYMENT)
             .await?
@@ -240,6 +263,7 @@ const LEAVES_AT_ONCE: usize = 50;
 /// # Errors
 /// 20404.
 pub async fn delete(ctx: &Ctx, user: &UserRef) -> Result<()> {
+    ctx.backend_only()?;
     let row = get(ctx, user).await?;
     let mut joined = members::of_user(ctx.reader(), ctx.scope(), &row.identity).await?;
     // In the order of their SIDs: the order in which everybody locks channels.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hubbub_core::{BaseUrl, Caller, Core, Ctx, Error, Result, Timestamp, access_tokens, error::ErrorCode, users};
+use hubbub_core::{
+    BaseUrl, Caller, Core, Ctx, Error, Result, Timestamp, access_tokens, error::ErrorCode, users,
+};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
@@ -35,12 +37,20 @@ impl Chat {
     async fn let_in(&self, socket: Socket, auth: Option<Box<RawValue>>) -> Result<Arc<dyn SocketHandler>> {
         let auth: Auth = auth
             .and_then(|auth| serde_json::from_str(auth.get()).ok())
-            .unwrap_or(Auth { token: None, cursor: None });
+            .unwrap_or(Auth {
+                token: None,
+                cursor: None,
+            });
         let token = auth
             .token
             .as_ref()
             .and_then(|token| token.as_str())
-            .ok_or_else(|| Error::with(ErrorCode::TokenInvalid, "Invalid access token: auth.token is missing"))?;
+            .ok_or_else(|| {
+                Error::with(
+                    ErrorCode::TokenInvalid,
+                    "Invalid access token: auth.token is missing",
+                )
+            })?;
         let token = access_tokens::verify(&self.core, token).await?;
         let base = base_url(&self.core, socket.handshake());
         let client = Client::new(
@@ -55,8 +65,12 @@ impl Chat {
                 base: base.clone(),
             },
         );
-        let caller =
-            Caller::User { account: token.account, identity: token.identity.clone(), connection: Some(client.id) };
+        let caller = Caller::User {
+            account: token.account,
+            service: token.service,
+            identity: token.identity.clone(),
+            connection: Some(client.id),
+        };
         let ctx = Ctx::enter(&self.core, caller, token.service).await?;
         let user = users::log_in(&ctx, &token.identity).await?;
         // A cursor that is no text is as unreadable as one that is nonsense.
@@ -82,7 +96,10 @@ impl Chat {
             "server_time": Timestamp::now().to_millis_text(),
         });
         let session = Session::new(Arc::clone(&self.hub), ctx, client);
-        Ok(Arc::new(Door { session: Arc::new(session), start: Mutex::new(Some((initialized, start))) }))
+        Ok(Arc::new(Door {
+            session: Arc::new(session),
+            start: Mutex::new(Some((initialized, start))),
+        }))
     }
 }
 
@@ -96,7 +113,11 @@ fn base_url(core: &Core, handshake: &Handshake) -> BaseUrl {
 
 #[async_trait]
 impl Namespace for Chat {
-    async fn connect(&self, socket: Socket, auth: Option<Box<RawValue>>) -> Result<Arc<dyn SocketHandler>, Refusal> {
+    async fn connect(
+        &self,
+        socket: Socket,
+        auth: Option<Box<RawValue>>,
+    ) -> Result<Arc<dyn SocketHandler>, Refusal> {
         self.let_in(socket, auth).await.map_err(|error| {
             if error.code().status() >= 500 {
                 tracing::error!(?error, "a client could not be let in");
@@ -120,7 +141,9 @@ struct Door {
 #[async_trait]
 impl SocketHandler for Door {
     async fn connected(&self) {
-        let Some((initialized, start)) = self.start.lock().take() else { return };
+        let Some((initialized, start)) = self.start.lock().take() else {
+            return;
+        };
         self.session.client.socket.emit("initialized", &initialized);
         self.session.catch_up(start);
     }

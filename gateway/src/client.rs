@@ -106,7 +106,11 @@ impl TokenLife {
     pub(crate) fn renew(&self, key: ApiKeySid, issued: Timestamp, expires: Timestamp) {
         const WARNING: std::time::Duration = std::time::Duration::from_secs(180);
         let life = expires.since(issued);
-        let warn_at = if life > 3 * WARNING { expires.minus(WARNING) } else { issued.plus(life * 2 / 3) };
+        let warn_at = if life > 3 * WARNING {
+            expires.minus(WARNING)
+        } else {
+            issued.plus(life * 2 / 3)
+        };
         *self.key.lock() = key;
         self.warn_at.store(warn_at.0, Ordering::Relaxed);
         self.expires.store(expires.0, Ordering::Relaxed);
@@ -131,7 +135,15 @@ impl TokenLife {
 impl Client {
     /// A client that holds live events back until [`Client::release`].
     pub(crate) fn new(socket: Socket, passport: Passport) -> Arc<Self> {
-        let Passport { account, service, identity, key, issued, expires, base } = passport;
+        let Passport {
+            account,
+            service,
+            identity,
+            key,
+            issued,
+            expires,
+            base,
+        } = passport;
         Arc::new(Self {
             id: Uuid::new_v4(),
             socket,
@@ -202,17 +214,32 @@ impl Client {
     fn send(&self, state: &mut State, encoded: &Encoded, kind: EventKind, watermark: Timestamp) {
         let event = &encoded.event;
         if let (Some(channel), Some(seq)) = (event.channel, event.seq) {
-            note(&mut state.recent, Recent { tag: cursor::tag(channel), seq, at: event.at }, watermark);
+            note(
+                &mut state.recent,
+                Recent {
+                    tag: cursor::tag(channel),
+                    seq,
+                    at: event.at,
+                },
+                watermark,
+            );
             // Its own sends are noted and not sent: the cursor of the next event covers them.
             if self.sent(event) {
                 return;
             }
-            let Some(head) = encoded.open(&self.base, kind) else { return };
+            let Some(head) = encoded.open(&self.base, kind) else {
+                return;
+            };
             let cursor = self.cursor_of(state, watermark);
-            self.socket.send(Outgoing::packet(head).with_tail(format!(",\"cursor\":\"{cursor}\"}}]")));
+            self.socket
+                .send(Outgoing::packet(head).with_tail(format!(",\"cursor\":\"{cursor}\"}}]")));
         } else if let Some(whole) = encoded.whole(&self.base, kind) {
             let message = Outgoing::packet(whole);
-            self.socket.send(if event.is_volatile() { message.volatile() } else { message });
+            self.socket.send(if event.is_volatile() {
+                message.volatile()
+            } else {
+                message
+            });
         }
     }
 
@@ -228,7 +255,15 @@ impl Client {
 
     /// Takes note of what the client is told of a channel by other means than events.
     pub(crate) fn knows(&self, channel: ChannelSid, seq: i64, at: Timestamp, watermark: Timestamp) {
-        note(&mut self.state.lock().recent, Recent { tag: cursor::tag(channel), seq, at }, watermark);
+        note(
+            &mut self.state.lock().recent,
+            Recent {
+                tag: cursor::tag(channel),
+                seq,
+                at,
+            },
+            watermark,
+        );
     }
 
     /// Takes a seat in a channel. False when it has one, or is gone.
@@ -259,7 +294,9 @@ impl Client {
 /// Remembers the newest event of a channel, and forgets what the watermark covers.
 fn note(recent: &mut SmallVec<[Recent; 2]>, new: Recent, watermark: Timestamp) {
     let horizon = watermark.minus(MARGIN);
-    recent.retain(|known| known.at > horizon && known.tag != new.tag || known.tag == new.tag && known.seq > new.seq);
+    recent.retain(|known| {
+        known.at > horizon && known.tag != new.tag || known.tag == new.tag && known.seq > new.seq
+    });
     if new.at > horizon && !recent.iter().any(|known| known.tag == new.tag) {
         recent.push(new);
     }
@@ -270,7 +307,11 @@ mod tests {
     use super::*;
 
     fn recent(tag: u64, seq: i64, at: i64) -> Recent {
-        Recent { tag, seq, at: Timestamp::from_unix_seconds(at) }
+        Recent {
+            tag,
+            seq,
+            at: Timestamp::from_unix_seconds(at),
+        }
     }
 
     #[test]
@@ -282,9 +323,19 @@ mod tests {
         note(&mut list, recent(2, 7, 1000 - margin), watermark);
         note(&mut list, recent(1, 6, 1001), watermark);
         note(&mut list, recent(1, 4, 1001), watermark);
-        assert_eq!(list.iter().map(|known| (known.tag, known.seq)).collect::<Vec<_>>(), [(1, 6)]);
+        assert_eq!(
+            list.iter()
+                .map(|known| (known.tag, known.seq))
+                .collect::<Vec<_>>(),
+            [(1, 6)]
+        );
         note(&mut list, recent(3, 1, 1100), Timestamp::from_unix_seconds(1099));
-        assert_eq!(list.iter().map(|known| (known.tag, known.seq)).collect::<Vec<_>>(), [(3, 1)]);
+        assert_eq!(
+            list.iter()
+                .map(|known| (known.tag, known.seq))
+                .collect::<Vec<_>>(),
+            [(3, 1)]
+        );
     }
 
     #[test]
@@ -293,11 +344,20 @@ mod tests {
         let key = ApiKeySid::generate();
         let long = TokenLife::new(key, start, Timestamp::from_unix_seconds(3600));
         assert!(long.news(Timestamp::from_unix_seconds(3419)).is_none());
-        assert!(matches!(long.news(Timestamp::from_unix_seconds(3420)), Some(TokenNews::AboutToExpire(_))));
+        assert!(matches!(
+            long.news(Timestamp::from_unix_seconds(3420)),
+            Some(TokenNews::AboutToExpire(_))
+        ));
         assert!(long.news(Timestamp::from_unix_seconds(3421)).is_none());
-        assert!(matches!(long.news(Timestamp::from_unix_seconds(3600)), Some(TokenNews::Expired)));
+        assert!(matches!(
+            long.news(Timestamp::from_unix_seconds(3600)),
+            Some(TokenNews::Expired)
+        ));
         let short = TokenLife::new(key, start, Timestamp::from_unix_seconds(9));
         assert!(short.news(Timestamp::from_unix_seconds(5)).is_none());
-        assert!(matches!(short.news(Timestamp::from_unix_seconds(6)), Some(TokenNews::AboutToExpire(_))));
+        assert!(matches!(
+            short.news(Timestamp::from_unix_seconds(6)),
+            Some(TokenNews::AboutToExpire(_))
+        ));
     }
 }

@@ -13,6 +13,7 @@ mod m20261122_000005_create_messages;
 mod m20261122_000006_create_channel_events;
 mod m20261122_000007_create_outbox;
 mod m20261122_000008_create_webhook_deliveries;
+mod m20261122_000009_create_idempotency_keys;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_create_channel_events::Migration),
             Box::new(m20261122_000007_create_outbox::Migration),
             Box::new(m20261122_000008_create_webhook_deliveries::Migration),
+            Box::new(m20261122_000009_create_idempotency_keys::Migration),
         ]
     }
 }

@@ -18,6 +18,18 @@ pub(crate) struct Roles {
     pub(crate) workers: bool,
 }
 
+impl Roles {
+    /// A whole installation.
+    pub(crate) const ALL: Self = Self {
+        api: true,
+        gateway: true,
+        workers: true,
+    };
+}
+
+/// What is logged unless asked otherwise: libraries that repeat what we say ourselves are kept quiet.
+const DEFAULT_LOG: &str = "info,lapin=off,actix_server=warn,sea_orm_migration=warn";
+
 /// Where the truth is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Database {
@@ -50,91 +62,101 @@ impl Config {
     /// Reads and checks everything.
     pub(crate) fn read(options: Options) -> anyhow::Result<Self> {
         let options = options.with_file()?;
-        let roles = parse::or(
-            options.roles.as_deref(),
-            "HUBBUB_ROLES",
-            "api,gateway,workers",
-            parse::roles,
+        let given = options.clone();
+        let account_sid = parse::some(
+            given.account_sid.as_deref(),
+            "HUBBUB_ACCOUNT_SID",
+            parse::account_sid,
         )?;
-        let database = match options.database_url.as_deref() {
-            None => Database::Embedded,
-            Some(url) => Database::Postgres(parse::one(url, "HUBBUB_DATABASE_URL", parse::postgres_url)?),
-        };
-        let amqp_url = parse::some(options.amqp_url.as_deref(), "HUBBUB_AMQP_URL", parse::amqp_url)?;
-        let master_key = parse::some(
-            options.master_key.as_deref(),
-            "HUBBUB_MASTER_KEY",
-            parse::master_key,
+        let auth_token = parse::some(
+            given.auth_token.as_deref(),
+            "HUBBUB_AUTH_TOKEN",
+            parse::auth_token,
         )?;
-        if database != Database::Embedded && master_key.is_none() {
-            anyhow::bail!(
-                "HUBBUB_MASTER_KEY is missing: with Postgres every node needs the same 32 bytes in base64, for example from `openssl rand -base64 32`"
-            );
-        }
-        let whole = Roles {
-            api: true,
-            gateway: true,
-            workers: true,
-        };
-        if amqp_url.is_none() && roles != whole {
-            anyhow::bail!(
-                "HUBBUB_ROLES names only a part: without HUBBUB_AMQP_URL one process must have all of api,gateway,workers"
-            );
-        }
-        if amqp_url.is_some() && database == Database::Embedded {
-            anyhow::bail!(
-                "HUBBUB_DATABASE_URL is missing: with HUBBUB_AMQP_URL several processes share one database, which must be postgres://…"
-            );
-        }
-        let account = match (options.account_sid.as_deref(), options.auth_token.as_deref()) {
-            (None, None) => None,
-            (Some(sid), Some(token)) => Some((
-                parse::one(sid, "HUBBUB_ACCOUNT_SID", parse::account_sid)?,
-                parse::one(token, "HUBBUB_AUTH_TOKEN", parse::auth_token)?,
-            )),
-            (Some(_), None) => anyhow::bail!("HUBBUB_AUTH_TOKEN is missing: it goes with HUBBUB_ACCOUNT_SID"),
-            (None, Some(_)) => anyhow::bail!("HUBBUB_ACCOUNT_SID is missing: it goes with HUBBUB_AUTH_TOKEN"),
-        };
-        Ok(Self {
+        let database_url = parse::some(
+            given.database_url.as_deref(),
+            "HUBBUB_DATABASE_URL",
+            parse::postgres_url,
+        )?;
+        let config = Self {
             listen: parse::or(
-                options.listen.as_deref(),
+                given.listen.as_deref(),
                 "HUBBUB_LISTEN",
                 "127.0.0.1:8080",
                 parse::listen,
             )?,
             public_url: parse::some(
-                options.public_url.as_deref(),
+                given.public_url.as_deref(),
                 "HUBBUB_PUBLIC_URL",
                 parse::public_url,
             )?,
-            roles,
-            data_dir: options
+            roles: parse::or(
+                given.roles.as_deref(),
+                "HUBBUB_ROLES",
+                "api,gateway,workers",
+                parse::roles,
+            )?,
+            data_dir: given
                 .data_dir
+                .filter(|path| !path.is_empty())
                 .unwrap_or_else(|| "./hubbub-data".to_owned())
                 .into(),
-            database,
-            amqp_url,
-            master_key,
-            account,
+            database: database_url.map_or(Database::Embedded, Database::Postgres),
+            amqp_url: parse::some(given.amqp_url.as_deref(), "HUBBUB_AMQP_URL", parse::amqp_url)?,
+            master_key: parse::some(
+                given.master_key.as_deref(),
+                "HUBBUB_MASTER_KEY",
+                parse::master_key,
+            )?,
+            account: account_sid.clone().zip(auth_token.clone()),
             webhook_allow_private: parse::or(
-                options.webhook_allow_private.as_deref(),
+                given.webhook_allow_private.as_deref(),
                 "HUBBUB_WEBHOOK_ALLOW_PRIVATE",
                 "false",
                 parse::boolean,
             )?,
             event_retention: parse::or(
-                options.event_retention.as_deref(),
+                given.event_retention.as_deref(),
                 "HUBBUB_EVENT_RETENTION",
                 "7d",
                 parse::duration,
             )?,
             socket_queue: parse::or(
-                options.socket_queue.as_deref(),
+                given.socket_queue.as_deref(),
                 "HUBBUB_SOCKET_QUEUE",
                 "1MiB",
                 parse::size,
             )?,
-            log: parse::or(options.log.as_deref(), "HUBBUB_LOG", "info,lapin=off,actix_server=warn,sea_orm_migration=warn", parse::log)?,
-        })
+            log: parse::or(given.log.as_deref(), "HUBBUB_LOG", DEFAULT_LOG, parse::log)?,
+        };
+        match (account_sid, auth_token) {
+            (Some(_), None) => anyhow::bail!("HUBBUB_AUTH_TOKEN is missing: it goes with HUBBUB_ACCOUNT_SID"),
+            (None, Some(_)) => anyhow::bail!("HUBBUB_ACCOUNT_SID is missing: it goes with HUBBUB_AUTH_TOKEN"),
+            _ => config.check_together(),
+        }
+    }
+
+    /// What no setting alone can get wrong.
+    fn check_together(self) -> anyhow::Result<Self> {
+        let embedded = self.database == Database::Embedded;
+        if !embedded && self.master_key.is_none() {
+            anyhow::bail!(
+                "HUBBUB_MASTER_KEY is missing: with Postgres every node needs the same 32 bytes in base64, for \
+                 example from `openssl rand -base64 32`"
+            );
+        }
+        if self.amqp_url.is_none() && self.roles != Roles::ALL {
+            anyhow::bail!(
+                "HUBBUB_ROLES names only a part: without HUBBUB_AMQP_URL one process must have all of \
+                 api,gateway,workers"
+            );
+        }
+        if self.amqp_url.is_some() && embedded {
+            anyhow::bail!(
+                "HUBBUB_DATABASE_URL is missing: with HUBBUB_AMQP_URL several processes share one database, which \
+                 must be postgres://…"
+            );
+        }
+        Ok(self)
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod outbound;
 mod relay;
+mod retention;
 pub mod signing;
 mod webhooks;
 
@@ -36,10 +37,15 @@ impl Workers {
         if core.bus.crosses_processes() {
             tasks.spawn(relay::run(Arc::clone(&core), stop.clone()));
         }
+        tasks.spawn(retention::run(Arc::clone(&core), stop.clone()));
         let jobs = Arc::clone(&core.jobs);
         let dispatcher = Dispatcher::start(core, client, &tasks, &stop);
         let consumer = jobs.consume(JobClass::Webhook, PREFETCH, dispatcher).await?;
-        Ok(Self { stop, tasks, consumer })
+        Ok(Self {
+            stop,
+            tasks,
+            consumer,
+        })
     }
 
     /// Takes no further work and waits for what is in hand.

@@ -14,9 +14,11 @@ use crate::{
     error::{Error, ErrorCode, Result},
     events::{EventKind, Resource},
     input::{self, ChannelRef},
+    members::{self, NewMember},
     permissions::Permission,
     sid::ChannelSid,
     timestamp::Timestamp,
+    users,
 };
 
 /// A channel to make.
@@ -46,10 +48,11 @@ fn taken(error: sea_orm::DbErr) -> Error {
     }
 }
 
-/// Makes a channel and announces it.
+/// Makes a channel and announces it. A user who makes one becomes its first member, with the creator's role.
 ///
 /// # Errors
-/// 50307 when the service has a channel of that unique name; the code of the field that is wrong.
+/// 50307 when the service has a channel of that unique name; 50107 when the caller's role does not allow it; the code
+/// of the field that is wrong.
 pub async fn create(ctx: &Ctx, new: NewChannel) -> Result<channel::Model> {
     let now = Timestamp::now();
     let kind = match new.kind.as_deref() {
@@ -58,8 +61,10 @@ pub async fn create(ctx: &Ctx, new: NewChannel) -> Result<channel::Model> {
         Some(_) => return Err(Error::parameter("Type", "must be public or private")),
     };
     let created_by = match &new.created_by {
-        Some(author) => input::author("CreatedBy", author, ErrorCode::AuthorTooLong)?,
-        None => ctx.caller.actor().to_owned(),
+        Some(author) if ctx.caller.identity().is_none() => {
+            input::author("CreatedBy", author, ErrorCode::AuthorTooLong)?
+        }
+        _ => ctx.caller.actor().to_owned(),
     };
     let date_created = new.date_created.unwrap_or(now);
     let mut row = channel::Model {
@@ -84,6 +89,15 @@ pub async fn create(ctx: &Ctx, new: NewChannel) -> Result<channel::Model> {
         date_created,
         date_updated: new.date_updated.unwrap_or(date_created),
     };
+    let creator = ctx.caller.identity();
+    if let Some(creator) = creator {
+        // Makes the user when its token is the first that names it.
+        users::log_in(ctx, creator).await?;
+        let rights = users::rights(ctx.reader(), ctx.scope(), creator.as_str()).await?;
+        if !rights.has(Permission::CreateChannel) {
+            return Err(Error::lacks(Permission::CreateChannel.name()));
+        }
+    }
     let mut change = Change::begin(ctx).await?;
     // Recorded first, so that the row goes in with its `last_seq`.
     change
@@ -91,7 +105,11 @@ pub async fn create(ctx: &Ctx, new: NewChannel) -> Result<channel::Model> {
             Resource::Channel(Box::new(row.clone()))
         })
         .await?;
-    let row = row.into_active_model().insert(&change.tx).await.map_err(taken)?;
+    let mut row = row.into_active_model().insert(&change.tx).await.map_err(taken)?;
+    if let Some(creator) = creator {
+        let role = ctx.service.default_channel_creator_role_id;
+        members::begin(ctx, &mut change, &mut row, NewMember::new(creator.clone()), role).await?;
+    }
     change.commit().await?;
     Ok(row)
 }

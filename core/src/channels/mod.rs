@@ -5,8 +5,8 @@ mod actions;
 mod view;
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    Select,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect, Select, sea_query::Query,
 };
 
 pub(crate) use access::lock_access;
@@ -16,7 +16,7 @@ pub use view::{ChannelView, view};
 
 use crate::{
     ctx::Ctx,
-    entities::channel,
+    entities::{channel, member},
     error::Result,
     input::ChannelRef,
     paging::{self, Key, Order, Page, PageRequest},
@@ -53,14 +53,14 @@ pub async fn find(
     Ok(addressed(service, channel).one(db).await?)
 }
 
-/// The channel so addressed.
+/// The channel so addressed, as far as the caller may see it.
 ///
 /// # Errors
-/// 20404 when there is none.
+/// 20404 when there is none; 50400 when it is private and the caller is no member.
 pub async fn get(ctx: &Ctx, channel: &ChannelRef) -> Result<channel::Model> {
-    find(ctx.reader(), ctx.scope(), channel)
-        .await?
-        .ok_or_else(|| missing(ctx, channel))
+    let access = access(ctx, ctx.reader(), channel).await?;
+    access.may_see()?;
+    Ok(access.channel)
 }
 
 /// The refusal when there is no such channel.
@@ -95,13 +95,26 @@ pub async fn store(db: &impl ConnectionTrait, channel: &channel::Model) -> Resul
         .map(|_| ())
 }
 
-/// The service's channels of these types (`public` when none is given), oldest first.
+/// The service's channels of these types (`public` when none is given), oldest first. A user sees the private ones
+/// that it is a member of.
 ///
 /// # Errors
 /// Whatever the database refuses.
 pub async fn list(ctx: &Ctx, kinds: &[&'static str], request: &PageRequest) -> Result<Page<channel::Model>> {
     let kinds = if kinds.is_empty() { &[PUBLIC] } else { kinds };
-    let select = scoped(ctx.scope()).filter(channel::Column::Kind.is_in(kinds.iter().copied()));
+    let mut select = scoped(ctx.scope()).filter(channel::Column::Kind.is_in(kinds.iter().copied()));
+    if let Some(identity) = ctx.caller.identity() {
+        let own = Query::select()
+            .column(member::Column::ChannelId)
+            .from(member::Entity)
+            .and_where(member::Column::ServiceId.eq(ctx.scope()))
+            .and_where(member::Column::Identity.eq(identity.as_str()))
+            .to_owned();
+        let visible = Condition::any()
+            .add(channel::Column::Kind.eq(PUBLIC))
+            .add(channel::Column::Id.in_subquery(own));
+        select = select.filter(visible);
+    }
     paging::fetch(
         ctx.reader(),
         select,

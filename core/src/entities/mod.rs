@@ -4,6 +4,7 @@ pub mod account;
 pub mod api_key;
 pub mod channel;
 pub mod channel_event;
+pub mod idempotency_key;
 pub mod member;
 pub mod message;
 pub mod outbox;

@@ -161,15 +161,17 @@ pub async fn update(
     if let Some(text) = &update.attributes {
         row.attributes = input::attributes(text)?;
     }
-    if let Some(from) = &update.from {
+    if let (Some(from), None) = (&update.from, ctx.caller.identity()) {
         row.author = input::author("From", from, ErrorCode::AuthorTooLong)?;
     }
     if let Some(date) = update.date_created {
         row.date_created = date;
     }
     row.last_updated_by = Some(match &update.last_updated_by {
-        Some(editor) => input::author("LastUpdatedBy", editor, ErrorCode::LastUpdatedByTooLong)?,
-        None => ctx.caller.actor().to_owned(),
+        Some(editor) if ctx.caller.identity().is_none() => {
+            input::author("LastUpdatedBy", editor, ErrorCode::LastUpdatedByTooLong)?
+        }
+        _ => ctx.caller.actor().to_owned(),
     });
     row.was_edited = true;
     row.date_updated = update.date_updated.unwrap_or_else(Timestamp::now);

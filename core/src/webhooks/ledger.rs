@@ -159,6 +159,7 @@ pub async fn list(
     status: Option<&str>,
     request: &PageRequest,
 ) -> Result<Page<webhook_delivery::Model>> {
+    ctx.backend_only()?;
     let mut select = scoped(ctx.scope());
     if let Some(status) = status {
         if !STATUSES.contains(&status) {
@@ -186,6 +187,7 @@ pub async fn list(
 /// # Errors
 /// 20404.
 pub async fn get(ctx: &Ctx, id: DeliverySid) -> Result<webhook_delivery::Model> {
+    ctx.backend_only()?;
     find(ctx, ctx.reader(), id).await
 }
 
@@ -202,6 +204,7 @@ async fn find(ctx: &Ctx, db: &impl ConnectionTrait, id: DeliverySid) -> Result<w
 /// # Errors
 /// 20404.
 pub async fn resend(ctx: &Ctx, id: DeliverySid) -> Result<webhook_delivery::Model> {
+    ctx.backend_only()?;
     let mut delivery = find(ctx, ctx.reader(), id).await?;
     let now = Timestamp::now();
     // A new chain of attempts on top of those that were made.

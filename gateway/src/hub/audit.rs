@@ -49,7 +49,9 @@ impl Hub {
         let mut well = true;
         for portion in keys.chunks(PORTION) {
             for (key, last_seq) in positions(self.core.db.reader(), portion).await? {
-                let behind = self.room(key).is_some_and(|room| room.lock().last_seq() < last_seq);
+                let behind = self
+                    .room(key)
+                    .is_some_and(|room| room.lock().last_seq() < last_seq);
                 if behind {
                     well &= self.heal(key).await;
                 }

@@ -1,10 +1,6 @@
 //! Which buckets of the bus this process listens to: those of the topics that its clients hear.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use hubbub_core::{
     broker::{BUCKETS, BucketBinder},
@@ -32,11 +28,19 @@ struct State {
 
 impl Buckets {
     pub(crate) fn start(binder: Arc<dyn BucketBinder>, shared: bool) -> Self {
-        let state = Arc::new(Mutex::new(State { topics: HashMap::new(), buckets: [0; BUCKETS] }));
+        let state = Arc::new(Mutex::new(State {
+            topics: HashMap::new(),
+            buckets: [0; BUCKETS],
+        }));
         let (changes, incoming) = mpsc::unbounded_channel();
         let (announce, bound) = watch::channel([false; BUCKETS]);
         tokio::spawn(follow(binder, Arc::clone(&state), incoming, announce));
-        Self { state, changes, bound, shared }
+        Self {
+            state,
+            changes,
+            bound,
+            shared,
+        }
     }
 
     /// A first local subscriber of the topic.
@@ -56,7 +60,9 @@ impl Buckets {
     /// The last local subscriber of the topic is gone.
     pub(crate) fn no_interest(&self, topic: Topic) {
         let mut state = self.state.lock();
-        let Some(count) = state.topics.get_mut(&topic.0) else { return };
+        let Some(count) = state.topics.get_mut(&topic.0) else {
+            return;
+        };
         *count -= 1;
         if *count == 0 {
             state.topics.remove(&topic.0);
@@ -79,7 +85,10 @@ impl Buckets {
         if !self.shared {
             return;
         }
-        let wanted: Vec<usize> = topics.into_iter().map(|topic| usize::from(topic.bucket())).collect();
+        let wanted: Vec<usize> = topics
+            .into_iter()
+            .map(|topic| usize::from(topic.bucket()))
+            .collect();
         let mut bound = self.bound.clone();
         let all = bound.wait_for(|bound| wanted.iter().all(|bucket| bound[*bucket]));
         let _ = tokio::time::timeout(PATIENCE, all).await;
@@ -99,7 +108,11 @@ async fn follow(
         if wanted == announce.borrow()[place] {
             continue;
         }
-        let outcome = if wanted { binder.bind(bucket).await } else { binder.unbind(bucket).await };
+        let outcome = if wanted {
+            binder.bind(bucket).await
+        } else {
+            binder.unbind(bucket).await
+        };
         if let Err(error) = outcome {
             // The binder keeps the wish and carries it out on reconnect, and a reconnect is followed by an audit.
             tracing::debug!(%error, bucket, "the bus is away; the bucket follows on reconnect");

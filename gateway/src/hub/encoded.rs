@@ -20,7 +20,10 @@ pub(crate) struct Encoded {
 
 impl Encoded {
     pub(crate) fn new(event: Arc<Event>) -> Self {
-        Self { event, packets: Mutex::new(SmallVec::new()) }
+        Self {
+            event,
+            packets: Mutex::new(SmallVec::new()),
+        }
     }
 
     /// The packet without its end: each socket appends its cursor.
@@ -40,7 +43,10 @@ impl Encoded {
         encode: impl FnOnce(&str) -> Option<ByteString>,
     ) -> Option<ByteString> {
         let mut packets = self.packets.lock();
-        if let Some((_, _, packet)) = packets.iter().find(|(known, name, _)| *name == kind && known == base) {
+        if let Some((_, _, packet)) = packets
+            .iter()
+            .find(|(known, name, _)| *name == kind && known == base)
+        {
             return Some(packet.clone());
         }
         let packet = encode(&self.event.render(base, kind))?;

@@ -55,7 +55,9 @@ impl Hub {
 
     async fn read_missing(self: &Arc<Self>, key: RoomKey) -> Result<()> {
         let db = self.core.db.reader();
-        let Some((account, until)) = position(db, key.0, key.1).await? else { return Ok(()) };
+        let Some((account, until)) = position(db, key.0, key.1).await? else {
+            return Ok(());
+        };
         while let Some(room) = self.room(key) {
             let after = room.lock().last_seq();
             if after >= until {
@@ -80,5 +82,11 @@ impl Hub {
 }
 
 fn stretch(account: AccountSid, key: RoomKey, after: i64, until: i64) -> Stretch {
-    Stretch { account, service: key.0, channel: key.1, after, until }
+    Stretch {
+        account,
+        service: key.0,
+        channel: key.1,
+        after,
+        until,
+    }
 }

@@ -24,7 +24,10 @@ pub(super) async fn run(hub: Weak<Hub>, mut signals: mpsc::Receiver<BusSignal>) 
                 match decode(&message.payload) {
                     Ok(Told::Events(events)) => hub.take(&events),
                     Ok(Told::Control(control)) => hub.act(&control),
-                    Err(error) => tracing::warn!(?error, "a bus message of another version was dropped; the audit heals it"),
+                    Err(error) => tracing::warn!(
+                        ?error,
+                        "a bus message of another version was dropped; the audit heals it"
+                    ),
                 }
             }
             BusSignal::Reconnected => {

@@ -74,7 +74,9 @@ impl Hub {
             watermark: AtomicI64::new(Timestamp::now().0),
             socket_queue,
         });
-        hub.core.publisher.attach(Arc::new(LocalSink(Arc::downgrade(&hub))));
+        hub.core
+            .publisher
+            .attach(Arc::new(LocalSink(Arc::downgrade(&hub))));
         tokio::spawn(listener::run(Arc::downgrade(&hub), subscription.signals));
         tokio::spawn(audit::run(Arc::downgrade(&hub)));
         tokio::spawn(audit::watch_tokens(Arc::downgrade(&hub)));
@@ -110,7 +112,9 @@ impl Hub {
     /// Takes an empty room out of the map.
     fn close_if_empty(&self, key: RoomKey) {
         let mut rooms = self.rooms.lock();
-        let Some(room) = rooms.get(&key).cloned() else { return };
+        let Some(room) = rooms.get(&key).cloned() else {
+            return;
+        };
         let mut room = room.lock();
         if room.is_empty() && !room.closed {
             room.closed = true;
@@ -123,7 +127,9 @@ impl Hub {
     fn enter(&self, client: &Arc<Client>) {
         let topic = Topic::user(client.service, client.identity.as_str());
         let mut users = self.users.lock();
-        let clients = users.entry((client.service, client.identity.as_str().to_owned())).or_default();
+        let clients = users
+            .entry((client.service, client.identity.as_str().to_owned()))
+            .or_default();
         if clients.is_empty() {
             self.buckets.interest(topic);
         }
@@ -158,7 +164,11 @@ impl Hub {
     }
 
     fn clients_of(&self, service: ServiceSid, identity: &str) -> Vec<Arc<Client>> {
-        self.users.lock().get(&(service, identity.to_owned())).cloned().unwrap_or_default()
+        self.users
+            .lock()
+            .get(&(service, identity.to_owned()))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Takes events, from this process or another.
@@ -178,7 +188,9 @@ impl Hub {
 
     fn take_durable(self: &Arc<Self>, key: RoomKey, event: &Arc<Event>) {
         if self.room(key).is_none() {
-            let Some(newcomer) = event.subject().filter(|_| event.kind == EventKind::MemberJoined) else { return };
+            let Some(newcomer) = event.subject().filter(|_| event.kind == EventKind::MemberJoined) else {
+                return;
+            };
             if self.clients_of(key.0, newcomer).is_empty() {
                 return;
             }
@@ -195,7 +207,9 @@ impl Hub {
             if room.closed {
                 return;
             }
-            let followup = room.take(Arc::clone(event), self.watermark(), &|event| self.newcomers(event));
+            let followup = room.take(Arc::clone(event), self.watermark(), &|event| {
+                self.newcomers(event)
+            });
             (followup, room.is_empty())
         };
         if empty {
@@ -207,12 +221,17 @@ impl Hub {
     }
 
     fn newcomers(&self, event: &Event) -> Vec<Arc<Client>> {
-        event.subject().map(|subject| self.clients_of(event.service, subject)).unwrap_or_default()
+        event
+            .subject()
+            .map(|subject| self.clients_of(event.service, subject))
+            .unwrap_or_default()
     }
 
     /// An event of a user goes to that user's own clients.
     fn take_of_user(&self, event: &Arc<Event>) {
-        let Resource::User(user) = &event.resource else { return };
+        let Resource::User(user) = &event.resource else {
+            return;
+        };
         if event.kind != EventKind::UserUpdated {
             return;
         }

@@ -69,10 +69,21 @@ impl Hub {
         let watermark = self.watermark();
         for subscription in subscriptions.iter().filter(|subscription| !subscription.deleted) {
             known.insert(subscription.channel, subscription.last_seq);
-            client.knows(subscription.channel, subscription.last_seq, subscription.last_event_at, watermark);
+            client.knows(
+                subscription.channel,
+                subscription.last_seq,
+                subscription.last_event_at,
+                watermark,
+            );
             stretches.extend(self.seat(client, subscription.channel, subscription.last_seq));
         }
-        self.buckets.bound(known.keys().map(|channel| Topic::channel(client.service, *channel))).await;
+        self.buckets
+            .bound(
+                known
+                    .keys()
+                    .map(|channel| Topic::channel(client.service, *channel)),
+            )
+            .await;
         self.settle(client, asked, &known, &mut stretches).await?;
         Ok(Start { stretches, complete })
     }
@@ -102,7 +113,13 @@ impl Hub {
     }
 
     fn stretch(&self, client: &Client, channel: ChannelSid, after: i64, until: i64) -> Stretch {
-        Stretch { account: client.account, service: client.service, channel, after, until }
+        Stretch {
+            account: client.account,
+            service: client.service,
+            channel,
+            after,
+            until,
+        }
     }
 
     /// Finds what was committed between the question and the seats: events that no room heard, and leaves that came
@@ -163,7 +180,9 @@ impl Hub {
     async fn deliver_stretch(&self, client: &Arc<Client>, mut stretch: Stretch) -> Result<()> {
         while stretch.after < stretch.until {
             let events = log::read(self.core.db.reader(), stretch, PORTION).await?;
-            let Some(last) = events.last().and_then(|event| event.seq) else { return Ok(()) };
+            let Some(last) = events.last().and_then(|event| event.seq) else {
+                return Ok(());
+            };
             for event in events {
                 self.wait_for_room(client).await?;
                 let kind = self.kind_for(client, &event);
@@ -176,8 +195,12 @@ impl Hub {
 
     fn kind_for(&self, client: &Client, event: &Event) -> EventKind {
         match event.kind {
-            EventKind::MemberJoined if event.subject() == Some(client.identity.as_str()) => EventKind::ChannelJoined,
-            EventKind::MemberLeft if event.subject() == Some(client.identity.as_str()) => EventKind::ChannelLeft,
+            EventKind::MemberJoined if event.subject() == Some(client.identity.as_str()) => {
+                EventKind::ChannelJoined
+            }
+            EventKind::MemberLeft if event.subject() == Some(client.identity.as_str()) => {
+                EventKind::ChannelLeft
+            }
             kind => kind,
         }
     }
@@ -199,13 +222,26 @@ impl Hub {
     /// Whatever the database refuses.
     pub(crate) async fn missed_since(&self, client: &Client, text: &str) -> Result<Start> {
         let Some(cursor) = self.readable(client, text) else {
-            return Ok(Start { stretches: Vec::new(), complete: Some(false) });
+            return Ok(Start {
+                stretches: Vec::new(),
+                complete: Some(false),
+            });
         };
         let db = self.core.db.reader();
         let identity = client.identity.as_str();
         let subscriptions = cursor::subscriptions(db, client.service, identity, None).await?;
-        let stretches =
-            cursor::missed(db, client.account, client.service, identity, &cursor, &subscriptions).await?;
-        Ok(Start { stretches, complete: Some(true) })
+        let stretches = cursor::missed(
+            db,
+            client.account,
+            client.service,
+            identity,
+            &cursor,
+            &subscriptions,
+        )
+        .await?;
+        Ok(Start {
+            stretches,
+            complete: Some(true),
+        })
     }
 }

@@ -41,7 +41,13 @@ pub(crate) enum Followup {
 
 impl Room {
     pub(crate) fn new(last_seq: i64) -> Self {
-        Self { last_seq, seats: Vec::new(), waiting: BTreeMap::new(), healing: false, closed: false }
+        Self {
+            last_seq,
+            seats: Vec::new(),
+            waiting: BTreeMap::new(),
+            healing: false,
+            closed: false,
+        }
     }
 
     pub(crate) fn last_seq(&self) -> i64 {
@@ -56,7 +62,10 @@ impl Room {
     /// room has delivered and the client does not know.
     pub(crate) fn seat(&mut self, client: Arc<Client>, known: i64) -> Option<(i64, i64)> {
         let behind = (known < self.last_seq).then_some((known, self.last_seq));
-        self.seats.push(Seat { client, after: known.max(self.last_seq) });
+        self.seats.push(Seat {
+            client,
+            after: known.max(self.last_seq),
+        });
         behind
     }
 
@@ -75,7 +84,9 @@ impl Room {
         watermark: Timestamp,
         newcomers: &impl Fn(&Event) -> Vec<Arc<Client>>,
     ) -> Followup {
-        let Some(seq) = event.seq else { return Followup::Nothing };
+        let Some(seq) = event.seq else {
+            return Followup::Nothing;
+        };
         if seq <= self.last_seq {
             return Followup::Nothing;
         }
@@ -97,14 +108,21 @@ impl Room {
         self.waiting = self.waiting.split_off(&(self.last_seq + 1));
     }
 
-    fn fan_out(&mut self, event: Arc<Event>, watermark: Timestamp, newcomers: &impl Fn(&Event) -> Vec<Arc<Client>>) {
+    fn fan_out(
+        &mut self,
+        event: Arc<Event>,
+        watermark: Timestamp,
+        newcomers: &impl Fn(&Event) -> Vec<Arc<Client>>,
+    ) {
         let encoded = Encoded::new(event);
         let event = &encoded.event;
         let seq = event.seq.unwrap_or(0);
         let subject = event.subject();
         for seat in self.seats.iter().filter(|seat| seat.after < seq) {
             let kind = match (subject, event.kind) {
-                (Some(subject), EventKind::MemberLeft) if seat.client.identity.as_str() == subject => EventKind::ChannelLeft,
+                (Some(subject), EventKind::MemberLeft) if seat.client.identity.as_str() == subject => {
+                    EventKind::ChannelLeft
+                }
                 (Some(subject), EventKind::MemberJoined) if seat.client.identity.as_str() == subject => {
                     EventKind::ChannelJoined
                 }

@@ -1,11 +1,6 @@
 //! A verb's argument: one object, whose wrong fields are named.
 
-use hubbub_core::{
-    Error, Result,
-    error::ErrorCode,
-    input::ChannelRef,
-    sid::MessageSid,
-};
+use hubbub_core::{Error, Result, error::ErrorCode, input::ChannelRef, sid::MessageSid};
 use serde_json::{Map, Value};
 
 /// The argument of a verb.
@@ -20,7 +15,10 @@ impl Args {
     pub(super) fn parse(json: &str) -> Result<Self> {
         match serde_json::from_str(json) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
-            _ => Err(Error::with(ErrorCode::InvalidParameter, "The argument of a verb must be one object")),
+            _ => Err(Error::with(
+                ErrorCode::InvalidParameter,
+                "The argument of a verb must be one object",
+            )),
         }
     }
 
@@ -42,15 +40,17 @@ impl Args {
     }
 
     pub(super) fn required_text(&self, name: &str) -> Result<&str> {
-        self.text(name)?.ok_or_else(|| Error::parameter(name, "is missing"))
+        self.text(name)?
+            .ok_or_else(|| Error::parameter(name, "is missing"))
     }
 
     pub(super) fn integer(&self, name: &str) -> Result<Option<i64>> {
         match self.field(name) {
             None => Ok(None),
-            Some(value) => {
-                value.as_i64().map(Some).ok_or_else(|| Error::parameter(name, "must be a whole number"))
-            }
+            Some(value) => value
+                .as_i64()
+                .map(Some)
+                .ok_or_else(|| Error::parameter(name, "must be a whole number")),
         }
     }
 
@@ -61,7 +61,9 @@ impl Args {
     pub(super) fn channel(&self) -> Result<ChannelRef> {
         match self.text("channel")? {
             None | Some("") => Err(ErrorCode::ChannelKeyMissing.into()),
-            Some(text) if text.contains('\0') => Err(Error::parameter("channel", "must not contain a NUL character")),
+            Some(text) if text.contains('\0') => {
+                Err(Error::parameter("channel", "must not contain a NUL character"))
+            }
             Some(text) => Ok(text.into()),
         }
     }
@@ -72,7 +74,8 @@ impl Args {
     /// 20001 when it is missing, 20404 when it is no message SID and so cannot exist.
     pub(super) fn message(&self) -> Result<MessageSid> {
         let text = self.required_text("message")?;
-        text.parse().map_err(|_| Error::not_found(format_args!("/Messages/{}", shorten(text))))
+        text.parse()
+            .map_err(|_| Error::not_found(format_args!("/Messages/{}", shorten(text))))
     }
 
     /// `limit`, 1 to `most`.
@@ -112,7 +115,8 @@ mod tests {
 
     #[test]
     fn wrong_fields_are_named() {
-        let args = Args::parse(r#"{"channel":7,"limit":0,"index":1.5,"message":"nope","body":null}"#).unwrap();
+        let args =
+            Args::parse(r#"{"channel":7,"limit":0,"index":1.5,"message":"nope","body":null}"#).unwrap();
         assert!(args.channel().unwrap_err().message().starts_with("channel "));
         assert!(args.limit(30, 100).unwrap_err().message().starts_with("limit "));
         assert!(args.integer("index").unwrap_err().message().starts_with("index "));

@@ -1,8 +1,7 @@
 //! Verbs about channels and the caller's place in them.
 
 use hubbub_core::{
-    Ctx, Error, Result, channels,
-    members,
+    Ctx, Error, Result, channels, members,
     user_channels::{self, UserChannel},
 };
 use serde_json::{Value, json};
@@ -50,7 +49,11 @@ impl Session {
     }
 
     /// The channel in its REST JSON and, beside its fields, those of an entry of `getChannels`.
-    async fn channel_and_place(&self, ctx: &Ctx, channel: &hubbub_core::entities::channel::Model) -> Result<Value> {
+    async fn channel_and_place(
+        &self,
+        ctx: &Ctx,
+        channel: &hubbub_core::entities::channel::Model,
+    ) -> Result<Value> {
         let mut answer = json!(channels::view(channel, self.client.account, &self.client.base));
         let place = match user_channels::find(ctx, self.identity(), channel.id).await? {
             Some(place) => self.entry(&place),

@@ -22,13 +22,17 @@ const HISTORY: (u64, u64) = (30, 100);
 impl Session {
     /// Submits the message in the order of arrival and answers when it is committed, while the next ones follow.
     pub(super) async fn send_message(self: &Arc<Self>, args: &Args, ack: Option<AckSender>) {
-        let Ok(permit) = Arc::clone(&self.client.sends).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&self.client.sends).acquire_owned().await else {
+            return;
+        };
         match self.submit(args) {
             Err(error) => respond(ack, Err(error)),
             Ok(sent) => {
                 let session = Arc::clone(self);
                 tokio::spawn(async move {
-                    let sent = sent.await.unwrap_or_else(|_| Err(Error::new(ErrorCode::Unavailable)));
+                    let sent = sent
+                        .await
+                        .unwrap_or_else(|_| Err(Error::new(ErrorCode::Unavailable)));
                     if let Ok(sent) = &sent {
                         session.stop_typing(sent.message.channel_id);
                     }
@@ -58,7 +62,10 @@ impl Session {
             replayed: bool,
         }
         let message = messages::view(&sent.message, self.client.account, &self.client.base);
-        data(&View { message, replayed: sent.replayed })
+        data(&View {
+            message,
+            replayed: sent.replayed,
+        })
     }
 
     pub(super) async fn update_message(&self, args: &Args) -> Answer {
@@ -68,9 +75,13 @@ impl Session {
             ..UpdateMessage::default()
         };
         if update.body.is_none() && update.attributes.is_none() {
-            return Err(Error::with(ErrorCode::UpdateWithoutParameters, "Update without parameters: give body or attributes"));
+            return Err(Error::with(
+                ErrorCode::UpdateWithoutParameters,
+                "Update without parameters: give body or attributes",
+            ));
         }
-        let message = messages::update(&self.fresh().await?, &args.channel()?, args.message()?, update).await?;
+        let message =
+            messages::update(&self.fresh().await?, &args.channel()?, args.message()?, update).await?;
         data(&messages::view(&message, self.client.account, &self.client.base))
     }
 
@@ -92,7 +103,9 @@ impl Session {
     }
 
     pub(super) async fn set_horizon(&self, args: &Args) -> Answer {
-        let index = args.integer("index")?.ok_or_else(|| Error::parameter("index", "is missing"))?;
+        let index = args
+            .integer("index")?
+            .ok_or_else(|| Error::parameter("index", "is missing"))?;
         let ctx = self.fresh().await?;
         let member = members::consume(&ctx, &args.channel()?, index).await?;
         data(&json!({
@@ -113,11 +126,19 @@ fn anchor(args: &Args) -> Result<Anchor> {
         ("after", Anchor::After),
         ("around", Anchor::Around),
     ] {
-        let Some(index) = args.integer(name)? else { continue };
+        let Some(index) = args.integer(name)? else {
+            continue;
+        };
         if anchor != Anchor::End {
-            return Err(Error::parameter(name, "cannot stand beside another anchor: give one of before, after and around"));
+            return Err(Error::parameter(
+                name,
+                "cannot stand beside another anchor: give one of before, after and around",
+            ));
         }
-        anchor = make(messages::index(index).map_err(|_| Error::parameter(name, "must be a whole number of 0 or more"))?);
+        anchor = make(
+            messages::index(index)
+                .map_err(|_| Error::parameter(name, "must be a whole number of 0 or more"))?,
+        );
     }
     Ok(anchor)
 }

@@ -8,10 +8,7 @@ mod typing;
 
 use std::sync::Arc;
 
-use hubbub_core::{
-    Core, Ctx, Error, Result, access_tokens,
-    error::ErrorCode,
-};
+use hubbub_core::{Core, Ctx, Error, Result, access_tokens, error::ErrorCode};
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
@@ -59,13 +56,19 @@ impl Session {
         let session = Arc::clone(self);
         let work = async move {
             if let Err(error) = session.hub.catch_up(&session.client, &start).await {
-                tracing::debug!(?error, "a client could not catch up; it comes back with its cursor");
+                tracing::debug!(
+                    ?error,
+                    "a client could not catch up; it comes back with its cursor"
+                );
                 session.client.socket.close_transport();
                 return;
             }
             if let Some(complete) = start.complete {
                 let cursor = session.client.cursor(session.hub.watermark());
-                session.client.socket.emit("synced", &json!({ "cursor": cursor, "complete": complete }));
+                session
+                    .client
+                    .socket
+                    .emit("synced", &json!({ "cursor": cursor, "complete": complete }));
             }
             session.client.release(session.hub.watermark());
         };
@@ -75,7 +78,11 @@ impl Session {
     /// Carries out one event of the client.
     pub(crate) async fn handle(self: &Arc<Self>, event: IncomingEvent) {
         let ack = event.ack;
-        let args = event.args.first().map(|args| Args::parse(args)).unwrap_or_else(|| Args::parse("null"));
+        let args = event
+            .args
+            .first()
+            .map(|args| Args::parse(args))
+            .unwrap_or_else(|| Args::parse("null"));
         let args = match args {
             Ok(args) => args,
             Err(error) => return respond(ack, Err(error)),
@@ -101,14 +108,20 @@ impl Session {
             "setLastConsumedMessageIndex" => self.set_horizon(args).await,
             "updateToken" => self.update_token(args).await,
             "sync" => self.sync(args).await,
-            _ => Err(Error::with(ErrorCode::InvalidParameter, format!("Unknown verb '{}'", args::shorten(verb)))),
+            _ => Err(Error::with(
+                ErrorCode::InvalidParameter,
+                format!("Unknown verb '{}'", args::shorten(verb)),
+            )),
         }
     }
 
     async fn update_token(&self, args: &Args) -> Answer {
         let token = access_tokens::verify(self.core(), args.required_text("token")?).await?;
         if token.identity != self.client.identity || token.service != self.client.service {
-            return Err(Error::with(ErrorCode::Forbidden, "token is of another identity or service"));
+            return Err(Error::with(
+                ErrorCode::Forbidden,
+                "token is of another identity or service",
+            ));
         }
         self.client.token.renew(token.key, token.issued, token.expires);
         data(&json!({}))
@@ -147,7 +160,10 @@ fn respond(ack: Option<AckSender>, answer: Answer) {
     }
     let Some(ack) = ack else { return };
     match answer {
-        Ok(data) => ack.send(&Done { ok: true, data: &data }),
+        Ok(data) => ack.send(&Done {
+            ok: true,
+            data: &data,
+        }),
         Err(error) => ack.send(&refusal(&error)),
     };
 }

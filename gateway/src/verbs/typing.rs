@@ -38,7 +38,10 @@ pub(crate) struct Typing {
 impl Typing {
     /// Starts watching for ends. Must be called inside a tokio runtime.
     pub(crate) fn start(publisher: Publisher) -> Arc<Self> {
-        let typing = Arc::new(Self { typists: Mutex::new(HashMap::new()), publisher });
+        let typing = Arc::new(Self {
+            typists: Mutex::new(HashMap::new()),
+            publisher,
+        });
         tokio::spawn(watch(Arc::downgrade(&typing)));
         typing
     }
@@ -58,7 +61,13 @@ impl Typing {
     }
 
     fn tell(&self, kind: EventKind, typist: &Typist) {
-        self.publisher.volatile(Event::typing(kind, typist.account, typist.service, typist.channel, &typist.identity));
+        self.publisher.volatile(Event::typing(
+            kind,
+            typist.account,
+            typist.service,
+            typist.channel,
+            &typist.identity,
+        ));
     }
 }
 
@@ -71,8 +80,11 @@ async fn watch(typing: Weak<Typing>) {
         let now = Instant::now();
         let over: Vec<Typist> = {
             let mut typists = typing.typists.lock();
-            let over: Vec<Typist> =
-                typists.iter().filter(|(_, until)| **until <= now).map(|(typist, _)| typist.clone()).collect();
+            let over: Vec<Typist> = typists
+                .iter()
+                .filter(|(_, until)| **until <= now)
+                .map(|(typist, _)| typist.clone())
+                .collect();
             for typist in &over {
                 typists.remove(typist);
             }
@@ -103,7 +115,9 @@ impl Session {
         let access = channels::access(&ctx, ctx.reader(), &args.channel()?).await?;
         access.membership()?;
         access.require(hubbub_core::permissions::Permission::SendMessage)?;
-        self.hub.typing.begin(self.typist(access.channel.id), timeout(&ctx.service));
+        self.hub
+            .typing
+            .begin(self.typist(access.channel.id), timeout(&ctx.service));
         data(&json!({}))
     }
 

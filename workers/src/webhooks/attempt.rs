@@ -22,7 +22,11 @@ use crate::{
 };
 
 /// How long each further attempt waits after the one before.
-const LADDER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
+const LADDER: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+];
 /// How far the waits vary, so that failures do not march in step.
 const JITTER: f64 = 0.2;
 /// How much of an answer the ledger keeps, in bytes.
@@ -42,11 +46,19 @@ pub(super) async fn run(core: &Core, client: &Client, delivery: webhook_delivery
 }
 
 fn dead(problem: String) -> Attempt {
-    Attempt { verdict: Verdict::Dead, response_status: None, response_start: None, error: Some(problem) }
+    Attempt {
+        verdict: Verdict::Dead,
+        response_status: None,
+        response_start: None,
+        error: Some(problem),
+    }
 }
 
 /// The signed call, or why there can be none.
-async fn prepare(core: &Core, delivery: &webhook_delivery::Model) -> Result<std::result::Result<Call, String>> {
+async fn prepare(
+    core: &Core,
+    delivery: &webhook_delivery::Model,
+) -> Result<std::result::Result<Call, String>> {
     let db = core.db.reader();
     let Some(account) = accounts::find(db, delivery.account_id).await? else {
         return Ok(Err("its account is gone".to_owned()));
@@ -75,11 +87,24 @@ fn sign(
             _ => form,
         };
         url.set_query(Some(&query));
-        (Method::GET, Bytes::new(), twilio::sign(auth_token.expose(), url.as_str()))
+        (
+            Method::GET,
+            Bytes::new(),
+            twilio::sign(auth_token.expose(), url.as_str()),
+        )
     } else {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded; charset=UTF-8"));
-        let pairs = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        (Method::POST, Bytes::from(form), twilio::sign_form(auth_token.expose(), url.as_str(), pairs))
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded; charset=UTF-8"),
+        );
+        let pairs = parameters
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        (
+            Method::POST,
+            Bytes::from(form),
+            twilio::sign_form(auth_token.expose(), url.as_str(), pairs),
+        )
     };
     let keys: Vec<standard::Secret> = secrets
         .iter()
@@ -89,7 +114,11 @@ fn sign(
     let id = ledger::webhook_id(delivery.id);
     let now = Timestamp::now().unix_seconds();
     // For GET the query string stands in for the body.
-    let signed: &[u8] = if method == Method::GET { url.query().unwrap_or_default().as_bytes() } else { &body };
+    let signed: &[u8] = if method == Method::GET {
+        url.query().unwrap_or_default().as_bytes()
+    } else {
+        &body
+    };
     let signature = standard::sign(&keys, &id, now, signed);
     for (name, value) in [
         (twilio::HEADER, twilio_signature),
@@ -98,9 +127,18 @@ fn sign(
         (standard::SIGNATURE_HEADER, signature),
     ] {
         let name = HeaderName::try_from(name).map_err(|cause| cause.to_string())?;
-        headers.insert(name, HeaderValue::try_from(value).map_err(|cause| cause.to_string())?);
+        headers.insert(
+            name,
+            HeaderValue::try_from(value).map_err(|cause| cause.to_string())?,
+        );
     }
-    Ok(Call { method, url, headers, body, deadline: DEADLINE })
+    Ok(Call {
+        method,
+        url,
+        headers,
+        body,
+        deadline: DEADLINE,
+    })
 }
 
 /// Twilio's rules: 2xx is taken; time-outs, 429, 503 and 504 are tried again as often as the setting allows.
@@ -117,7 +155,12 @@ fn judge(delivery: &webhook_delivery::Model, outcome: std::result::Result<Reply,
         }
         Ok(reply) => {
             let again = matches!(reply.status, 429 | 503 | 504);
-            (Some(reply.status), Some(start_of(&reply)), again, format!("answered with status {}", reply.status))
+            (
+                Some(reply.status),
+                Some(start_of(&reply)),
+                again,
+                format!("answered with status {}", reply.status),
+            )
         }
         Err(error) => (None, None, error.counts_as_timeout(), error.to_string()),
     };
@@ -126,7 +169,12 @@ fn judge(delivery: &webhook_delivery::Model, outcome: std::result::Result<Reply,
     } else {
         Verdict::Dead
     };
-    Attempt { verdict, response_status: status, response_start: start, error: Some(error) }
+    Attempt {
+        verdict,
+        response_status: status,
+        response_start: start,
+        error: Some(error),
+    }
 }
 
 fn start_of(reply: &Reply) -> String {
@@ -146,7 +194,10 @@ mod tests {
     fn the_waits_climb_the_ladder_with_jitter() {
         for (attempts, seconds) in [(0, 1.0), (1, 5.0), (2, 30.0), (7, 30.0)] {
             let wait = wait(attempts).as_secs_f64();
-            assert!((seconds * 0.8..=seconds * 1.2).contains(&wait), "{attempts}: {wait}");
+            assert!(
+                (seconds * 0.8..=seconds * 1.2).contains(&wait),
+                "{attempts}: {wait}"
+            );
         }
     }
 }

@@ -60,7 +60,12 @@ impl JobHandler for Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn start(core: Arc<Core>, client: Client, tasks: &TaskTracker, stop: &CancellationToken) -> Arc<Self> {
+    pub(crate) fn start(
+        core: Arc<Core>,
+        client: Client,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Arc<Self> {
         let dispatcher = Arc::new(Self {
             core,
             client,
@@ -90,7 +95,9 @@ impl Dispatcher {
             }
             match ledger::due_services(self.core.db.reader(), SERVICES).await {
                 Ok(services) => services.into_iter().for_each(|service| self.want(service)),
-                Err(error) => tracing::warn!(?error, "the ledger of webhooks could not be read; trying again"),
+                Err(error) => {
+                    tracing::warn!(?error, "the ledger of webhooks could not be read; trying again")
+                }
             }
         }
     }
@@ -121,7 +128,9 @@ impl Dispatcher {
             let own = in_flight.get(&service).copied().unwrap_or(0);
             IN_FLIGHT.saturating_sub(all).min(SHARE.saturating_sub(own))
         };
-        let Ok(limit @ 1..) = u32::try_from(room) else { return Ok(()) };
+        let Ok(limit @ 1..) = u32::try_from(room) else {
+            return Ok(());
+        };
         let claimed = ledger::claim(&self.core.db, service, limit, LEASE).await?;
         for delivery in claimed {
             *self.in_flight.lock().entry(service).or_insert(0) += 1;

@@ -1,0 +1,28 @@
+//! Retention: what has been kept long enough is forgotten.
+
+use std::{sync::Arc, time::Duration};
+
+use hubbub_core::{Core, idempotency};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How often it looks.
+const INTERVAL: Duration = Duration::from_secs(600);
+
+/// Forgets until stopped.
+pub(super) async fn run(core: Arc<Core>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = idempotency::forget(core.db.writer()).await {
+            tracing::warn!(
+                ?error,
+                "old idempotency keys could not be forgotten; trying again"
+            );
+        }
+    }
+}
