@@ -173,13 +173,25 @@ fn complete(operation: &mut Operation, path: &str) {
         .insert("default".to_owned(), RefOr::T(refused));
 }
 
-fn path_parameter(name: &str) -> Parameter {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Path)
-        .required(Required::True)
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
-        .build()
+/// The variable parts of a path, each after the collection that it chooses from.
+fn path_parameters(path: &str) -> impl Iterator<Item = Parameter> {
+    let parts = path.split('/').zip(path.split('/').skip(1));
+    parts.filter_map(|(collection, part)| {
+        let name = part.strip_prefix('{')?.split('}').next()?;
+        let description = match collection {
+            "Channels" => "The channel's SID or unique name.",
+            "Members" => "The member's SID or identity.",
+            "Users" => "The user's SID or identity.",
+            _ => "The SID.",
+        };
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Path)
+            .description(Some(description))
+            .required(Required::True)
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)));
+        Some(parameter.build())
+    })
 }
 
 #[cfg(test)]

@@ -101,6 +101,15 @@ impl<'a> One<'a> {
     }
 }
 
+/// Neither database keeps a NUL character in a text.
+fn printable(text: &str) -> Result<&str, Problem> {
+    if text.contains('\0') {
+        Err(must("must not contain a NUL character"))
+    } else {
+        Ok(text)
+    }
+}
+
 fn must(be: &'static str) -> Problem {
     Problem(Error::with(ErrorCode::InvalidParameter, be))
 }
@@ -117,7 +126,7 @@ impl<'de> Deserializer<'de> for One<'_> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        visitor.visit_str(self.text().ok_or_else(|| must("must be a text"))?)
+        visitor.visit_str(printable(self.text().ok_or_else(|| must("must be a text"))?)?)
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
@@ -185,7 +194,7 @@ impl<'de> SeqAccess<'de> for Texts<'_> {
         let Some(text) = self.0.next() else {
             return Ok(None);
         };
-        let text: StrDeserializer<'_, Problem> = text.as_str().into_deserializer();
+        let text: StrDeserializer<'_, Problem> = printable(text)?.into_deserializer();
         seed.deserialize(text).map(Some)
     }
 }
@@ -199,9 +208,10 @@ impl<'de> SeqAccess<'de> for Values {
         let Some(value) = self.0.next() else {
             return Ok(None);
         };
-        seed.deserialize(One(&value))
-            .map(Some)
-            .map_err(|_| must("must be a list of texts"))
+        let Value::Json(serde_json::Value::String(_)) = value else {
+            return Err(must("must be a list of texts"));
+        };
+        seed.deserialize(One(&value)).map(Some)
     }
 }
 

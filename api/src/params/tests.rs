@@ -90,6 +90,8 @@ fn a_wrong_value_is_refused_with_its_name_and_code() {
         ("FriendlyName=%zz", 20001, "FriendlyName"),
         ("FriendlyName=100%", 20001, "FriendlyName"),
         ("FriendlyName=%ff%fe", 20001, "FriendlyName"),
+        ("FriendlyName=a%00b", 20001, "FriendlyName"),
+        ("Permission=one&Permission=a%00b", 20001, "Permission"),
     ] {
         let refused = form(text).unwrap_err();
         assert_eq!(refused.code().code(), code, "{text}");
@@ -100,6 +102,8 @@ fn a_wrong_value_is_refused_with_its_name_and_code() {
         (r#"{"FriendlyName": 5}"#, "FriendlyName"),
         (r#"{"Permission": [{"a": 1}]}"#, "Permission"),
         (r#"{"Permission": 5}"#, "Permission"),
+        (r#"{"Permission": [5]}"#, "Permission"),
+        (r#"{"Permission": ["a\u0000b"]}"#, "Permission"),
         (r#"{"ReachabilityEnabled": 1}"#, "ReachabilityEnabled"),
         (r#"{"FriendlyName": "#, "JSON"),
         ("[1, 2]", "JSON object"),

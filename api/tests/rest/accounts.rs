@@ -40,7 +40,7 @@ async fn an_api_key_works_until_it_is_deleted() {
         "renamed"
     );
     let page = app.get(&format!("{keys}.json?PageSize=1")).await.ok();
-    assert_eq!(texts(&page["keys"], "sid"), [sid.clone()]);
+    assert_eq!(texts(&page["keys"], "sid"), std::slice::from_ref(&sid));
     assert_eq!(page["uri"], format!("{keys}.json?PageSize=1&Page=0"));
     assert_eq!(
         (&page["page"], &page["start"], &page["next_page_uri"]),
