@@ -154,8 +154,7 @@ fn build() -> OpenApi {
 
 /// Adds what holds for every operation: its path's parameters, JSON beside the form, the error.
 fn complete(operation: &mut Operation, path: &str) {
-    let named = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
-    let mut parameters: Vec<RefOr<Parameter>> = named.map(path_parameter).map(RefOr::T).collect();
+    let mut parameters: Vec<RefOr<Parameter>> = path_parameters(path).map(RefOr::T).collect();
     parameters.extend(operation.parameters.take().unwrap_or_default());
     operation.parameters = (!parameters.is_empty()).then_some(parameters);
     if let Some(RefOr::T(body)) = &mut operation.request_body
