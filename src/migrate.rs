@@ -16,10 +16,12 @@ pub(crate) struct Arguments {
 /// Runs the subcommand.
 pub(crate) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<()> {
     store::make_data_dir(config)?;
-    let db = store::connect(config).await?;
-    match arguments.down {
-        None => store::migrate_up(config, &db).await?,
-        Some(steps) => Migrator::down(db.writer(), Some(steps)).await?,
+    if arguments.down.is_none() {
+        store::migrate_up(config).await?;
+    }
+    let db = store::connect_for_migrations(config).await?;
+    if let Some(steps) = arguments.down {
+        Migrator::down(db.writer(), Some(steps)).await?;
     }
     let applied = Migrator::get_applied_migrations(db.writer()).await?.len();
     eprintln!("{applied} of {} steps are applied", Migrator::migrations().len());

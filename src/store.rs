@@ -13,6 +13,7 @@ use hubbub_core::{Vault, db::Db, secrets::random_bytes};
 
 use crate::config::{Config, Database};
 
+const UNREACHABLE: &str = "HUBBUB_DATABASE_URL: cannot connect to Postgres";
 /// Connections to Postgres, for all roles of a process together.
 const POSTGRES_CONNECTIONS: u32 = 16;
 
@@ -27,14 +28,14 @@ impl Store {
     pub(crate) async fn open(config: &Config) -> anyhow::Result<Self> {
         make_data_dir(config)?;
         let vault = Vault::new(master_key(config)?);
+        migrate_up(config).await?;
         let db = connect(config).await?;
-        migrate_up(config, &db).await?;
         Ok(Self { db, vault })
     }
 }
 
 /// Connects without touching the schema.
-pub(crate) async fn connect(config: &Config) -> anyhow::Result<Db> {
+async fn connect(config: &Config) -> anyhow::Result<Db> {
     match &config.database {
         Database::Embedded => {
             let path = config.data_dir.join("hubbub.db");
@@ -42,21 +43,30 @@ pub(crate) async fn connect(config: &Config) -> anyhow::Result<Db> {
                 .await
                 .with_context(|| format!("cannot open the database {}", path.display()))
         }
-        Database::Postgres(url) => Db::postgres(url, POSTGRES_CONNECTIONS)
-            .await
-            .context("HUBBUB_DATABASE_URL: cannot connect to Postgres"),
+        Database::Postgres(url) => Db::postgres(url, POSTGRES_CONNECTIONS).await.context(UNREACHABLE),
     }
 }
 
 /// Brings the schema up to date; one process at a time does so.
-pub(crate) async fn migrate_up(config: &Config, db: &Db) -> anyhow::Result<()> {
+pub(crate) async fn migrate_up(config: &Config) -> anyhow::Result<()> {
+    let db = connect_for_migrations(config).await?;
     let _lock = match config.database {
         Database::Embedded => Some(lock_file(&config.data_dir.join("migrate.lock"))?),
         Database::Postgres(_) => None,
     };
     hubbub_migrations::up(db.writer())
         .await
-        .context("the database's schema could not be brought up to date")
+        .context("the database's schema could not be brought up to date")?;
+    db.close().await;
+    Ok(())
+}
+
+/// Connects for changing the schema.
+pub(crate) async fn connect_for_migrations(config: &Config) -> anyhow::Result<Db> {
+    match &config.database {
+        Database::Embedded => connect(config).await,
+        Database::Postgres(url) => Db::postgres_for_migrations(url).await.context(UNREACHABLE),
+    }
 }
 
 fn lock_file(path: &Path) -> anyhow::Result<File> {

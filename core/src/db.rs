@@ -38,7 +38,7 @@ impl Db {
                     .synchronous(SqliteSynchronous::Full)
                     .busy_timeout(TRANSACTION_LIMIT)
                     .statement_cache_capacity(200)
-                    .pragma("cache_size", "-8000")
+                    .pragma("cache_size", "-4000")
             });
             Database::connect(options)
         };
@@ -72,6 +72,23 @@ impl Db {
                     ("idle_in_transaction_session_timeout", "15s"),
                 ])
         });
+        let pool = Database::connect(options).await?;
+        Ok(Self {
+            reader: pool.clone(),
+            writer: pool,
+        })
+    }
+
+    /// A connection to Postgres for changing the schema: steps may take long, and processes wait for each other.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn postgres_for_migrations(url: &str) -> Result<Self, DbErr> {
+        let mut options = ConnectOptions::new(url.to_owned());
+        options
+            .max_connections(3)
+            .connect_timeout(TRANSACTION_LIMIT)
+            .sqlx_logging(false);
         let pool = Database::connect(options).await?;
         Ok(Self {
             reader: pool.clone(),

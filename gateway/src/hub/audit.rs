@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt, stream};
 use hubbub_core::{Result, Timestamp, events::cursor::positions};
 use serde_json::json;
 
@@ -16,6 +17,8 @@ use crate::client::TokenNews;
 const INTERVAL: Duration = Duration::from_secs(5);
 /// How many rooms one query compares.
 const PORTION: usize = 500;
+/// How many rooms are healed at a time: after an outage of the bus all of them may be behind.
+const HEALED_AT_ONCE: usize = 32;
 /// How often tokens are looked at.
 const TOKEN_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -46,18 +49,21 @@ impl Hub {
 
     async fn compare(self: &Arc<Self>) -> Result<bool> {
         let keys: Vec<RoomKey> = self.rooms.lock().keys().copied().collect();
-        let mut well = true;
+        let mut behind = Vec::new();
         for portion in keys.chunks(PORTION) {
             for (key, last_seq) in positions(self.core.db.reader(), portion).await? {
-                let behind = self
+                if self
                     .room(key)
-                    .is_some_and(|room| room.lock().last_seq() < last_seq);
-                if behind {
-                    well &= self.heal(key).await;
+                    .is_some_and(|room| room.lock().last_seq() < last_seq)
+                {
+                    behind.push(key);
                 }
             }
         }
-        Ok(well)
+        let healed = stream::iter(behind)
+            .map(|key| self.heal(key))
+            .buffer_unordered(HEALED_AT_ONCE);
+        Ok(healed.all(|well| async move { well }).await)
     }
 }
 

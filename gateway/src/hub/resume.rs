@@ -98,17 +98,23 @@ impl Hub {
     /// Seats the client, which knows the channel up to `known`; answers what the room delivered beyond that.
     fn seat(self: &Arc<Self>, client: &Arc<Client>, channel: ChannelSid, known: i64) -> Option<Stretch> {
         let key = (client.service, channel);
-        loop {
+        let behind = loop {
             let (room, _) = self.open_room(key, known);
             let mut room = room.lock();
             if room.closed {
                 continue;
             }
-            if !client.take_seat(channel) {
-                return None;
+            break client
+                .take_seat(channel)
+                .then(|| room.seat(Arc::clone(client), known));
+        };
+        match behind {
+            Some(behind) => behind.map(|(after, until)| self.stretch(client, channel, after, until)),
+            None => {
+                // It has a seat, or is gone and leaves the room as it was.
+                self.close_if_empty(key);
+                None
             }
-            let (after, until) = room.seat(Arc::clone(client), known)?;
-            return Some(self.stretch(client, channel, after, until));
         }
     }
 
