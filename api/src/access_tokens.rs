@@ -44,6 +44,7 @@ struct AccessToken {
 )]
 #[post("/v2/Services/{ServiceSid}/AccessTokens")]
 async fn create(call: Call<Ctx>) -> Result<Created<AccessToken>> {
+    call.ctx.backend_only()?;
     let form: CreateAccessToken = call.body()?;
     let identity = Identity::parse(&form.identity)?;
     let life = access_tokens::life(form.ttl)?;

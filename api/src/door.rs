@@ -14,7 +14,7 @@ use actix_web::{
 };
 use uuid::Uuid;
 
-use crate::{refusal::Refusal, state::ApiState};
+use crate::{call, refusal::Refusal, state::ApiState};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("twilio-request-id");
 const REQUEST_DURATION: HeaderName = HeaderName::from_static("twilio-request-duration");
@@ -34,7 +34,7 @@ pub(crate) async fn pass(
     let mut response = if method == Method::OPTIONS {
         request.into_response(HttpResponse::NoContent().finish())
     } else {
-        next.call(request).await?.map_into_boxed_body()
+        call::settle(next.call(request).await?.map_into_boxed_body()).await
     };
     let refusal = response
         .response()

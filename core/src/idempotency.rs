@@ -10,6 +10,7 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
     sea_query::{Expr, OnConflict},
 };
+use sha2::{Digest, Sha256};
 
 use crate::{
     ctx::{Caller, Core},
@@ -70,17 +71,18 @@ pub enum Claim {
     },
 }
 
-/// Claims the key for a request with this fingerprint.
+/// Claims the key for a request, of which `request` is a text that is the same whenever the request is.
 ///
 /// # Errors
 /// 20409 when the key was used for another request, or its first request is still under way.
-pub async fn claim(core: &Core, key: &Key, fingerprint: &[u8]) -> Result<Claim> {
+pub async fn claim(core: &Core, key: &Key, request: &str) -> Result<Claim> {
+    let fingerprint = Sha256::digest(request.as_bytes()).to_vec();
     let now = Timestamp::now();
     let row = idempotency_key::Model {
         account_id: key.account,
         caller: key.caller.clone(),
         key: key.text.clone(),
-        fingerprint: fingerprint.to_vec(),
+        fingerprint: fingerprint.clone(),
         status: None,
         answer: None,
         date_created: now,

@@ -1,19 +1,29 @@
-//! Who calls: `Authorization: Basic` with an account SID and its token, or an API key SID and its secret.
+//! Who calls: `Authorization: Basic` with an account SID and its token, or an API key SID and its secret; or
+//! `Authorization: Bearer` with a user's access token.
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hubbub_core::{
-    Caller, Core, Error, ErrorCode, Result,
+    Caller, Core, Error, ErrorCode, Result, access_tokens,
     accounts::{self, Authenticated},
 };
 
 const WEBHOOKS: HeaderName = HeaderName::from_static("x-twilio-webhook-enabled");
 
-/// The caller.
+/// The caller: a backend with Basic credentials, or a user with an access token as Bearer.
 ///
 /// # Errors
-/// 20003 without valid credentials, 20005 when the account may not call.
+/// 20003 without valid credentials, 20005 when the account may not call; for tokens the codes of the gateway.
 pub(super) async fn authenticate(core: &Core, headers: &HeaderMap) -> Result<Caller> {
+    if let Some(token) = bearer(headers) {
+        let token = access_tokens::verify(core, token).await?;
+        return Ok(Caller::User {
+            account: token.account,
+            service: token.service,
+            identity: token.identity,
+            connection: None,
+        });
+    }
     let (user, password) = basic(headers)?;
     let Authenticated { account, key } = accounts::authenticate(core, &user, &password).await?;
     let webhooks = headers
@@ -26,6 +36,15 @@ pub(super) async fn authenticate(core: &Core, headers: &HeaderMap) -> Result<Cal
     })
 }
 
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
 fn basic(headers: &HeaderMap) -> Result<(String, String)> {
     let refused = |why: &'static str| Error::with(ErrorCode::Unauthenticated, why);
     let given = headers.get(header::AUTHORIZATION).ok_or_else(|| {
@@ -36,11 +55,6 @@ fn basic(headers: &HeaderMap) -> Result<(String, String)> {
         .ok()
         .and_then(|text| text.split_once(' '))
         .unwrap_or_default();
-    if scheme.eq_ignore_ascii_case("bearer") {
-        return Err(refused(
-            "Authenticate: access tokens are for the gateway; Basic credentials are needed here",
-        ));
-    }
     let decoded = scheme
         .eq_ignore_ascii_case("basic")
         .then(|| BASE64_STANDARD.decode(encoded.trim()).ok())

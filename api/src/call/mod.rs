@@ -2,6 +2,7 @@
 
 mod body;
 mod credentials;
+mod once;
 mod segments;
 
 use std::{future::Future, sync::Arc};
@@ -11,9 +12,11 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use hubbub_core::{
     BaseUrl, Caller, Core, Ctx, Error,
     sid::{AccountSid, ApiKeySid, ServiceSid},
+    users,
 };
 use serde::de::DeserializeOwned;
 
+pub(crate) use once::settle;
 pub(crate) use segments::{Segment, Segments, missing};
 
 use crate::{
@@ -62,6 +65,7 @@ pub(crate) trait Place: Sized + 'static {
 
 impl Place for AccountCtx {
     async fn enter(core: &Arc<Core>, caller: Caller, _: &Segments) -> Result<Self, Error> {
+        caller.backend_only()?;
         Ok(Self {
             core: Arc::clone(core),
             account: caller.account(),
@@ -75,7 +79,12 @@ impl Place for AccountCtx {
 
 impl Place for Ctx {
     async fn enter(core: &Arc<Core>, caller: Caller, segments: &Segments) -> Result<Self, Error> {
-        Ctx::enter(core, caller, segments.get::<ServiceSid>("ServiceSid")?).await
+        let ctx = Ctx::enter(core, caller, segments.get::<ServiceSid>("ServiceSid")?).await?;
+        if let Some(identity) = ctx.caller.identity() {
+            // A user springs up with the first token that names it, at this door too.
+            users::log_in(&ctx, identity).await?;
+        }
+        Ok(ctx)
     }
 }
 
@@ -117,8 +126,8 @@ impl Call<AccountCtx> {
 }
 
 impl<C: Place> FromRequest for Call<C> {
-    type Error = Refusal;
-    type Future = LocalBoxFuture<'static, Result<Self>>;
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
@@ -129,28 +138,44 @@ impl<C: Place> FromRequest for Call<C> {
                 // A client that is still sending would not see the answer.
                 body::discard(&mut payload).await;
             }
-            Ok(call?)
+            call
         }
         .boxed_local()
     }
 }
 
 impl<C: Place> Call<C> {
-    async fn receive(request: &HttpRequest, payload: &mut Payload) -> Result<Self, Error> {
+    async fn receive(request: &HttpRequest, payload: &mut Payload) -> Result<Self, actix_web::Error> {
+        let (call, caller) = Self::read(request, payload).await.map_err(Refusal::from)?;
+        let state = request.app_data::<ApiState>();
+        if let Some(state) = state {
+            once::claim(
+                request,
+                state.core(),
+                &caller,
+                call.idempotency_key.as_deref(),
+                &call.body,
+            )
+            .await?;
+        }
+        Ok(call)
+    }
+
+    async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<(Self, Caller), Error> {
         let state = request
             .app_data::<ApiState>()
             .ok_or_else(|| Error::internal("the REST door has no state"))?;
         let caller = credentials::authenticate(state.core(), request.headers()).await?;
         let path = request.uri().path();
         let segments = Segments::of(&request.match_pattern().unwrap_or_default(), path)?;
-        let ctx = C::enter(state.core(), caller, &segments).await?;
+        let ctx = C::enter(state.core(), caller.clone(), &segments).await?;
         // GET and DELETE may carry a content type without a body.
         let body = if request.method() == Method::POST {
             body::read(request.headers(), payload).await?
         } else {
             Params::default()
         };
-        Ok(Self {
+        let call = Self {
             ctx,
             base: base_url::of(state, request),
             path: path.to_owned(),
@@ -158,6 +183,7 @@ impl<C: Place> Call<C> {
             segments,
             body,
             idempotency_key: credentials::header_text(request.headers(), "idempotency-key")?,
-        })
+        };
+        Ok((call, caller))
     }
 }

@@ -62,6 +62,11 @@ impl Params {
         }
     }
 
+    /// A text that is the same for the same parameters, whatever their order.
+    pub(crate) fn canonical(&self) -> String {
+        format!("{:?}", self.0)
+    }
+
     /// The parameters as a `T`. Those that it does not know are ignored.
     ///
     /// # Errors
