@@ -1,0 +1,188 @@
+//! The command line. Every scenario is bounded in time and in count.
+
+use clap::{Args, Parser, Subcommand, value_parser};
+
+/// Puts load on a running Hubbub on this machine, through its public doors.
+#[derive(Parser)]
+#[command(name = "hubbub-bench", version)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) scenario: Scenario,
+}
+
+/// Where the server is and what is told about the run.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// The REST door. Only loopback addresses are put under load.
+    #[arg(long, global = true, default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+    /// A gateway, when it is not at the same address; repeat it to spread the sockets over several.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) gateway: Vec<String>,
+    /// The account that the service is made in.
+    #[arg(long, global = true, env = "HUBBUB_ACCOUNT_SID", value_name = "AC…")]
+    pub(crate) account_sid: Option<String>,
+    /// Its token.
+    #[arg(
+        long,
+        global = true,
+        env = "HUBBUB_AUTH_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub(crate) auth_token: Option<String>,
+    /// The server's process, when it is not to be found by its port; repeat it for several.
+    #[arg(long, global = true, value_name = "PID")]
+    pub(crate) server_pid: Vec<u32>,
+    /// Postgres' main process: its CPU and its children's is counted.
+    #[arg(long, global = true, value_name = "PID")]
+    pub(crate) database_pid: Option<u32>,
+    /// RabbitMQ's process.
+    #[arg(long, global = true, value_name = "PID")]
+    pub(crate) broker_pid: Option<u32>,
+    /// Threads of the load generator.
+    #[arg(long, global = true, default_value_t = 1, value_parser = value_parser!(u32).range(1..=64))]
+    pub(crate) threads: u32,
+    /// Leave the service behind.
+    #[arg(long, global = true)]
+    pub(crate) keep: bool,
+    /// Print one JSON object instead of a table.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Scenario {
+    /// Users send in many rooms and wait for each ack.
+    Send(SendOptions),
+    /// A few users send to one large room.
+    Fanout(FanoutOptions),
+    /// Sockets come and stay idle.
+    Idle(IdleOptions),
+    /// A backend sends over REST.
+    Rest(RestOptions),
+    /// Users read pages of history.
+    History(HistoryOptions),
+    /// Sockets are dropped, miss messages and come back with their cursors.
+    Resume(ResumeOptions),
+}
+
+impl Scenario {
+    /// How many sockets are open at a time.
+    pub(crate) fn sockets(&self) -> u32 {
+        match self {
+            Self::Send(options) => options.rooms * options.members,
+            Self::Fanout(options) => options.members,
+            Self::Idle(options) => options.sockets,
+            Self::Rest(options) => options.connections,
+            Self::History(options) => options.readers,
+            Self::Resume(options) => options.sockets,
+        }
+    }
+}
+
+/// How long, and how large the messages are.
+#[derive(Args)]
+pub(crate) struct Load {
+    /// Seconds that are measured.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// Seconds before, which are not.
+    #[arg(long, default_value_t = 2, value_parser = value_parser!(u64).range(0..=60))]
+    pub(crate) warmup: u64,
+    /// Bytes of a message's body.
+    #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(16..=32_768))]
+    pub(crate) body: u32,
+}
+
+#[derive(Args)]
+pub(crate) struct SendOptions {
+    /// How many sends are in flight.
+    #[arg(long, default_value_t = 64, value_parser = value_parser!(u32).range(1..=10_000))]
+    pub(crate) senders: u32,
+    #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) rooms: u32,
+    /// Members of each room, all of them online.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) members: u32,
+    /// Sends a second of all senders together, evenly spaced; without it each sends as soon as it may.
+    #[arg(long, value_parser = value_parser!(u32).range(1..=100_000))]
+    pub(crate) rate: Option<u32>,
+    /// Give each send a client id, as an app does that repeats a send whose ack was lost.
+    #[arg(long)]
+    pub(crate) client_ids: bool,
+    #[command(flatten)]
+    pub(crate) load: Load,
+}
+
+#[derive(Args)]
+pub(crate) struct FanoutOptions {
+    /// Members of the room, all of them online.
+    #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u32).range(2..=20_000))]
+    pub(crate) members: u32,
+    #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..=64))]
+    pub(crate) senders: u32,
+    /// Messages on their way to the members before a sender waits: 1 shows the latency, more the throughput.
+    #[arg(long, default_value_t = 16, value_parser = value_parser!(u32).range(1..=256))]
+    pub(crate) in_flight: u32,
+    #[command(flatten)]
+    pub(crate) load: Load,
+}
+
+#[derive(Args)]
+pub(crate) struct IdleOptions {
+    #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u32).range(1..=20_000))]
+    pub(crate) sockets: u32,
+    /// How many of them share a room.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) members: u32,
+    /// How many connect at a time.
+    #[arg(long, default_value_t = 64, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) concurrency: u32,
+    /// Seconds that they stay; a heartbeat comes every 25.
+    #[arg(long, default_value_t = 30, value_parser = value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+}
+
+#[derive(Args)]
+pub(crate) struct RestOptions {
+    /// Connections kept alive, each with one request at a time.
+    #[arg(long, default_value_t = 16, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) connections: u32,
+    #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) rooms: u32,
+    #[command(flatten)]
+    pub(crate) load: Load,
+}
+
+#[derive(Args)]
+pub(crate) struct HistoryOptions {
+    /// Users who read, each with one page at a time.
+    #[arg(long, default_value_t = 16, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) readers: u32,
+    /// Messages in the channel.
+    #[arg(long, default_value_t = 2_000, value_parser = value_parser!(u32).range(100..=1_000_000))]
+    pub(crate) messages: u32,
+    /// Messages of a page.
+    #[arg(long, default_value_t = 30, value_parser = value_parser!(u32).range(1..=100))]
+    pub(crate) page: u32,
+    #[command(flatten)]
+    pub(crate) load: Load,
+}
+
+#[derive(Args)]
+pub(crate) struct ResumeOptions {
+    #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u32).range(1..=20_000))]
+    pub(crate) sockets: u32,
+    /// How many of them share a room.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) members: u32,
+    /// Messages that each room gets while nobody is there.
+    #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(0..=1_000))]
+    pub(crate) missed: u32,
+    /// How many come back at a time.
+    #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=5_000))]
+    pub(crate) concurrency: u32,
+}

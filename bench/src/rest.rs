@@ -1,0 +1,149 @@
+//! The control plane, as a tenant's backend uses it.
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+
+use crate::{http::Connection, target::Target};
+
+/// A backend with account credentials, on a connection of its own.
+pub(crate) struct Backend {
+    connection: Connection,
+    authorization: String,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    sid: String,
+}
+
+#[derive(Deserialize)]
+struct Minted {
+    token: String,
+}
+
+/// What a send is answered with.
+#[derive(Deserialize)]
+struct Stored {
+    index: i64,
+}
+
+impl Backend {
+    pub(crate) async fn connect(target: &Target) -> anyhow::Result<Self> {
+        Ok(Self {
+            connection: Connection::open(target.rest).await?,
+            authorization: target.authorization.clone(),
+        })
+    }
+
+    /// A service whose limits do not stand in the way.
+    pub(crate) async fn create_service(&mut self) -> anyhow::Result<String> {
+        let Made { sid } = self.create("/v2/Services", "FriendlyName=bench").await?;
+        let limits = "Limits.ChannelMembers=100000&Limits.UserChannels=100000";
+        self.expect("POST", &format!("/v2/Services/{sid}"), limits, 200)
+            .await?;
+        Ok(sid)
+    }
+
+    pub(crate) async fn delete_service(&mut self, service: &str) -> anyhow::Result<()> {
+        self.expect("DELETE", &format!("/v2/Services/{service}"), "", 204)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn create_channel(&mut self, service: &str, name: &str) -> anyhow::Result<String> {
+        let path = format!("/v2/Services/{service}/Channels");
+        let Made { sid } = self.create(&path, &format!("UniqueName={name}")).await?;
+        Ok(sid)
+    }
+
+    /// Adds a member; the user springs up.
+    pub(crate) async fn add_member(&mut self, service: &str, channel: &str, who: &str) -> anyhow::Result<()> {
+        let path = format!("/v2/Services/{service}/Channels/{channel}/Members");
+        self.expect("POST", &path, &format!("Identity={who}"), 201)
+            .await?;
+        Ok(())
+    }
+
+    /// A user's token, good for longer than any scenario takes.
+    pub(crate) async fn mint_token(&mut self, service: &str, who: &str) -> anyhow::Result<String> {
+        let path = format!("/v2/Services/{service}/AccessTokens");
+        let Minted { token } = self.create(&path, &format!("Identity={who}&Ttl=14400")).await?;
+        Ok(token)
+    }
+
+    /// Sends a message; answers its index. The body must need no escaping.
+    pub(crate) async fn send(&mut self, service: &str, channel: &str, body: &str) -> anyhow::Result<i64> {
+        let path = format!("/v2/Services/{service}/Channels/{channel}/Messages");
+        let Stored { index } = self.create(&path, &format!("From=backend&Body={body}")).await?;
+        Ok(index)
+    }
+
+    async fn create<T: for<'de> Deserialize<'de>>(&mut self, path: &str, form: &str) -> anyhow::Result<T> {
+        let body = self.expect("POST", path, form, 201).await?;
+        serde_json::from_slice(&body).with_context(|| format!("the answer to POST {path}"))
+    }
+
+    async fn expect(&mut self, method: &str, path: &str, form: &str, status: u16) -> anyhow::Result<Vec<u8>> {
+        let response = self
+            .connection
+            .request(method, path, &self.authorization, form)
+            .await?;
+        if response.status != status {
+            let told = String::from_utf8_lossy(&response.body);
+            bail!("{method} {path} was answered {}: {told}", response.status);
+        }
+        Ok(response.body)
+    }
+}
+
+/// Counters or gauges of those names, summed over their series and over every node; `None` where there is none.
+pub(crate) async fn metrics<const N: usize>(
+    target: &Target,
+    names: [&str; N],
+) -> anyhow::Result<[Option<f64>; N]> {
+    let mut sums = [None; N];
+    for address in target.addresses() {
+        let mut connection = Connection::open(address).await?;
+        let response = connection
+            .request("GET", "/metrics", &target.authorization, "")
+            .await?;
+        anyhow::ensure!(
+            response.status == 200,
+            "/metrics was answered {}",
+            response.status
+        );
+        let text = String::from_utf8(response.body)?;
+        for (sum, name) in sums.iter_mut().zip(names) {
+            if let Some(value) = series(&text, name) {
+                *sum = Some(sum.unwrap_or(0.0) + value);
+            }
+        }
+    }
+    Ok(sums)
+}
+
+fn series(metrics: &str, name: &str) -> Option<f64> {
+    metrics
+        .lines()
+        .filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            if !rest.starts_with([' ', '{']) {
+                return None;
+            }
+            rest.rsplit(' ').next()?.parse::<f64>().ok()
+        })
+        .reduce(|sum, value| sum + value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_series_of_a_metric_are_added_up() {
+        let text = "# TYPE a counter\na_total 3\na_total_more 9\nb{x=\"1\"} 1.5\nb{x=\"2\"} 2\n# EOF\n";
+        assert_eq!(series(text, "a_total"), Some(3.0));
+        assert_eq!(series(text, "b"), Some(3.5));
+        assert_eq!(series(text, "c"), None);
+    }
+}

@@ -1,0 +1,22 @@
+//! What is measured: each scenario prepares its stage, runs, checks what came of it and reports.
+
+pub(crate) mod fanout;
+pub(crate) mod history;
+pub(crate) mod idle;
+pub(crate) mod rest;
+pub(crate) mod resume;
+pub(crate) mod send;
+mod sender;
+
+use std::time::Duration;
+
+/// How long what is on its way when a run ends may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a server may take to come to rest before memory and cost are read.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// How many rooms hold so many sockets, and how many members each has.
+fn spread(sockets: u32, members: u32) -> (u32, u32) {
+    let members = members.min(sockets);
+    (sockets / members, members)
+}

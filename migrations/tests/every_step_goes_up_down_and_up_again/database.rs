@@ -1,0 +1,53 @@
+//! An empty database for one test, gone when the test is over.
+
+use std::env;
+
+use sea_orm_migration::sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection};
+use url::Url;
+use uuid::Uuid;
+
+use crate::Body;
+
+/// Runs the test on a SQLite file of its own.
+pub(crate) async fn on_sqlite(test: impl Body<DatabaseConnection>) {
+    let folder = env::temp_dir().join(fresh_name());
+    std::fs::create_dir(&folder).unwrap();
+    let url = format!("sqlite://{}?mode=rwc", folder.join("hubbub.db").display());
+    let outcome = tokio::spawn(test(connect(url).await)).await;
+    std::fs::remove_dir_all(&folder).unwrap();
+    outcome.unwrap();
+}
+
+/// Runs the test with the URL of a Postgres database of its own, or says loudly that it does not.
+pub(crate) async fn on_postgres(name: &str, test: impl Body<String>) {
+    let Ok(url) = env::var("HUBBUB_TEST_DATABASE_URL") else {
+        eprintln!("SKIPPED: {name} (HUBBUB_TEST_DATABASE_URL is not set)");
+        return;
+    };
+    let server = connect(url.clone()).await;
+    let database = fresh_name();
+    server
+        .execute_unprepared(&format!("CREATE DATABASE {database}"))
+        .await
+        .unwrap();
+    let mut own = Url::parse(&url).unwrap();
+    own.set_path(&database);
+    let outcome = tokio::spawn(test(own.into())).await;
+    // By force: a test that failed may have left connections open.
+    server
+        .execute_unprepared(&format!("DROP DATABASE {database} WITH (FORCE)"))
+        .await
+        .unwrap();
+    outcome.unwrap();
+}
+
+/// Two connections: one that holds the lock, and one that works.
+pub(crate) async fn connect(url: String) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(2).sqlx_logging(false);
+    Database::connect(options).await.unwrap()
+}
+
+fn fresh_name() -> String {
+    format!("hubbub_migrations_{}", Uuid::new_v4().simple())
+}
