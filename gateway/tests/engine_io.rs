@@ -128,6 +128,18 @@ async fn a_parked_poll_is_answered_when_there_is_something() {
 }
 
 #[actix_web::test]
+async fn a_post_is_answered_before_the_poll_that_tells_of_its_effects() {
+    let server = server();
+    for _ in 0..100 {
+        let session = server.open().await;
+        let get = session.start_get().await;
+        let post = session.start_post("4hello").await;
+        assert_eq!(get.response().await.body, "4hello");
+        assert!(post.has_answer());
+    }
+}
+
+#[actix_web::test]
 async fn a_poll_brings_sixteen_packets_at_most() {
     let server = server();
     let session = server.open().await;

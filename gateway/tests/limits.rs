@@ -80,6 +80,10 @@ impl SocketHandler for Handler {
                     ack.send(&"here it is")
                 });
             }
+            "answer early" => {
+                event.ack.unwrap().send(&1);
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
             "pause" => tokio::time::sleep(Duration::from_millis(50)).await,
             _ => {}
         }
@@ -171,6 +175,38 @@ async fn what_a_client_said_last_is_heard_and_the_end_is_told_once() {
     drop(socket);
     expect(&mut story, &["disconnected: transport_close"]).await;
     until(|| server.endpoint.sessions() == 0).await;
+}
+
+#[actix_web::test]
+async fn a_client_knows_that_a_post_was_taken_before_it_gets_the_ack() {
+    let (server, _story) = spawn(|_| {});
+    let session = server.open().await;
+    session.post("40").await;
+    assert!(session.body().await.starts_with("40{"));
+    let get = session.start_get().await;
+    let post = session.start_post(r#"421["answer early"]"#).await;
+    assert_eq!(get.response().await.body, "431[1]");
+    assert!(post.has_answer());
+    // The same when the poll comes later.
+    let post = session.start_post(r#"422["answer early"]"#).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(session.body().await, "432[1]");
+    assert!(post.has_answer());
+}
+
+#[actix_web::test]
+async fn a_client_that_is_slowed_down_still_gets_its_polls() {
+    let (server, _story) = spawn(|config| {
+        config.engine.backlog_limit = 1;
+        config.engine.post_wait = Duration::from_millis(10);
+    });
+    let session = server.open().await;
+    session.post("40").await;
+    assert!(session.body().await.starts_with("40{"));
+    let get = session.start_get().await;
+    let post = session.start_post(r#"421["answer early"]"#).await;
+    assert_eq!(get.response().await.body, "431[1]");
+    assert!(!post.has_answer());
 }
 
 #[actix_web::test]

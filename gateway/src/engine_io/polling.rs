@@ -5,10 +5,14 @@ use std::sync::Arc;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, StatusCode, header},
+    rt,
     web::{Buf as _, BytesMut, Payload},
 };
 use bytestring::ByteString;
-use futures_util::StreamExt as _;
+use futures_util::{
+    StreamExt as _,
+    future::{Either, select},
+};
 use tokio::time::timeout;
 
 use super::{
@@ -17,7 +21,7 @@ use super::{
     cors, payload,
     registry::Registry,
     request::{Query, Refusal, RequestedTransport},
-    session::Session,
+    session::{OutputHold, Session},
 };
 
 const PACKETS: &str = "text/plain; charset=UTF-8";
@@ -74,7 +78,9 @@ async fn answer(request: &HttpRequest, body: Payload, registry: &Arc<Registry>) 
             body: session.poll().await?,
         }),
         Method::POST => {
-            post(request, body, &session).await?;
+            let hold = post(request, body, &session).await?;
+            // This task goes on to write the answer before its thread comes to the next one.
+            rt::spawn(async { drop(hold) });
             Ok(Reply {
                 content_type: "text/html",
                 body: "ok".into(),
@@ -99,7 +105,11 @@ fn open(request: &HttpRequest, query: &Query<'_>, registry: &Arc<Registry>) -> R
     })
 }
 
-async fn post(request: &HttpRequest, body: Payload, session: &Arc<Session>) -> Result<(), Refusal> {
+async fn post(
+    request: &HttpRequest,
+    body: Payload,
+    session: &Arc<Session>,
+) -> Result<Option<OutputHold>, Refusal> {
     let _guard = session.begin_post()?;
     let content_type = request.headers().get(header::CONTENT_TYPE);
     if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/octet-stream")) {
@@ -115,6 +125,7 @@ async fn post(request: &HttpRequest, body: Payload, session: &Arc<Session>) -> R
     let body = timeout(ping_interval + ping_timeout, read(request, body, max_payload)).await;
     let body = body.map_err(|_| Refusal::BadRequest)??;
     let body = ByteString::try_from(body.freeze()).map_err(|_| violated(session))?;
+    let hold = session.hold_output();
     for packet in payload::decode(&body) {
         let received = packet
             .map_err(|_| CloseReason::ProtocolError)
@@ -123,8 +134,7 @@ async fn post(request: &HttpRequest, body: Payload, session: &Arc<Session>) -> R
             return Err(violated(session));
         }
     }
-    settle(session).await;
-    Ok(())
+    Ok(settle(session, hold).await)
 }
 
 fn violated(session: &Session) -> Refusal {
@@ -154,15 +164,28 @@ async fn read(request: &HttpRequest, mut body: Payload, limit: usize) -> Result<
     Ok(bytes)
 }
 
-/// Holds the answer until the handlers are done, so that a GET sent after it finds their output; not for
-/// long, unless so much waits that the client has to be slowed down.
-async fn settle(session: &Session) {
+/// Holds the answer until the handlers are done, so that a GET sent after it finds their output, or until a
+/// GET waits for some already; not for long, unless so much waits that the client has to be slowed down. Then
+/// its GETs are not kept waiting as well.
+async fn settle(session: &Session, hold: OutputHold) -> Option<OutputHold> {
+    let EngineConfig {
+        post_wait,
+        backlog_limit,
+        ..
+    } = *session.config();
+    let mut hold = Some(hold);
     while let Some(handler) = session.handler() {
-        let in_time = timeout(session.config().post_wait, Arc::clone(&handler).settled())
-            .await
-            .is_ok();
-        if in_time || handler.backlog() <= session.config().backlog_limit {
-            return;
+        let settled = Arc::clone(&handler).settled();
+        let is_settled = if hold.is_some() {
+            let settled_or_wanted = select(settled, session.output_wanted());
+            matches!(timeout(post_wait, settled_or_wanted).await, Ok(Either::Left(_)))
+        } else {
+            timeout(post_wait, settled).await.is_ok()
+        };
+        if is_settled || handler.backlog() <= backlog_limit {
+            break;
         }
+        hold = None;
     }
+    hold
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each suite uses its part")]
 
 use std::{
+    mem::MaybeUninit,
     net::{SocketAddr, TcpListener},
     time::{Duration, Instant},
 };
@@ -115,6 +116,13 @@ pub(crate) fn sid_of(open_packet: &str) -> String {
 pub(crate) struct Request(TcpStream);
 
 impl Request {
+    /// Whether the answer, or the start of it, is here already.
+    pub(crate) fn has_answer(&self) -> bool {
+        socket2::SockRef::from(&self.0)
+            .peek(&mut [MaybeUninit::uninit()])
+            .is_ok_and(|read| read > 0)
+    }
+
     pub(crate) async fn response(mut self) -> Response {
         let mut bytes = Vec::new();
         while !is_complete(&bytes) {
@@ -185,14 +193,12 @@ impl Polling<'_> {
     }
 
     pub(crate) async fn post(&self, body: &str) -> Response {
-        self.server
-            .request(
-                "POST",
-                &self.uri(),
-                "Content-Type: text/plain;charset=UTF-8\r\n",
-                body,
-            )
-            .await
+        self.start_post(body).await.response().await
+    }
+
+    pub(crate) async fn start_post(&self, body: &str) -> Request {
+        let headers = "Content-Type: text/plain;charset=UTF-8\r\n";
+        self.server.send("POST", &self.uri(), headers, body).await
     }
 
     /// The body of the next GET, which must be a 200.

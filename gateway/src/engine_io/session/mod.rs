@@ -17,7 +17,7 @@ use bytestring::ByteString;
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use parking_lot::Mutex;
 
-pub(super) use self::websocket::Fill;
+pub(super) use self::{polling::OutputHold, websocket::Fill};
 use super::{
     close::CloseReason,
     config::EngineConfig,
@@ -102,6 +102,12 @@ struct State {
     watcher: Option<Waker>,
     is_parked: bool,
     is_posting: bool,
+    /// Wakes the POST that is being worked on, when a GET waits for what is held back.
+    poster: Option<Waker>,
+    /// So many POSTs keep the output from the GETs: see [`OutputHold`].
+    holds: usize,
+    /// The parked GET was kept waiting once and is not again, or a client that posts all the time would starve.
+    is_released: bool,
     binary_as_text: bool,
     /// During an upgrade, once the probe was answered: when a GET is to be answered with a noop.
     noop_at: Option<Instant>,
@@ -126,6 +132,9 @@ impl Session {
             watcher: None,
             is_parked: false,
             is_posting: false,
+            poster: None,
+            holds: 0,
+            is_released: false,
             binary_as_text: false,
             noop_at: None,
             scheduled: None,

@@ -1,13 +1,13 @@
 //! The session's side of HTTP long-polling.
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use super::{CloseReason, Phase, Session, State, Transport};
+use super::{CloseReason, Phase, Session, State, Transport, wake};
 use crate::engine_io::{outgoing::MAX_POLLING_PACKETS, payload::PayloadWriter, request::Refusal};
 
 const CLOSE: &str = "1";
@@ -55,6 +55,7 @@ impl Session {
         match self.take_body(&mut state) {
             Some(body) => {
                 state.is_parked = false;
+                state.is_released = false;
                 Poll::Ready(body)
             }
             None => {
@@ -78,9 +79,15 @@ impl Session {
             _ if state.transport == Transport::WebSocket => return Some(NOOP.into()),
             Phase::Open | Phase::Closing { .. } => {}
         }
+        let is_held = state.holds > 0 && !state.is_released;
         let mut payload = PayloadWriter::default();
-        state.queue.drain_payload(&mut payload);
+        if is_held {
+            wake(state.poster.take());
+        } else {
+            state.queue.drain_payload(&mut payload);
+        }
         if matches!(state.phase, Phase::Closing { .. })
+            && !is_held
             && state.queue.is_empty()
             && payload.packets() < MAX_POLLING_PACKETS
         {
@@ -115,6 +122,33 @@ impl Session {
             Phase::Closing { .. } | Phase::Closed => Err(Refusal::UnknownSid),
         }
     }
+
+    /// Keeps what is sent from now on until the POST that causes it has been answered.
+    pub(in crate::engine_io) fn hold_output(self: &Arc<Self>) -> OutputHold {
+        self.state.lock().holds += 1;
+        OutputHold {
+            session: Arc::clone(self),
+        }
+    }
+
+    /// Ready when a GET waits for output that is held back.
+    pub(in crate::engine_io) fn output_wanted(&self) -> impl Future<Output = ()> + Unpin {
+        poll_fn(|cx| {
+            let mut state = self.state.lock();
+            if state.get_waits() {
+                return Poll::Ready(());
+            }
+            state.poster = Some(cx.waker().clone());
+            Poll::Pending
+        })
+    }
+}
+
+impl State {
+    /// A GET is parked although there is something for it.
+    fn get_waits(&self) -> bool {
+        self.is_parked && (!self.queue.is_empty() || !matches!(self.phase, Phase::Open))
+    }
 }
 
 struct ParkedGet {
@@ -138,6 +172,29 @@ pub(in crate::engine_io) struct PostGuard {
 
 impl Drop for PostGuard {
     fn drop(&mut self) {
-        self.session.state.lock().is_posting = false;
+        let mut state = self.session.state.lock();
+        state.is_posting = false;
+        state.poster = None;
+    }
+}
+
+/// As long as it lives, GETs do not get what is queued. It lives until the answer to a POST is written, so
+/// that a client never hears of the effects of a POST before it knows that the POST was taken.
+///
+/// python-engineio needs that order: told to disconnect while a POST of its own is still unanswered, which is
+/// what an application does that got the ack it was waiting for, it forgets to say so, and waits for a GET
+/// that has no reason to be answered before the next ping.
+pub(in crate::engine_io) struct OutputHold {
+    session: Arc<Session>,
+}
+
+impl Drop for OutputHold {
+    fn drop(&mut self) {
+        let mut state = self.session.state.lock();
+        state.holds -= 1;
+        if state.holds == 0 {
+            state.is_released = state.get_waits();
+            wake(state.output.take());
+        }
     }
 }
