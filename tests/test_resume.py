@@ -115,3 +115,36 @@ async def test_a_backlog_larger_than_a_polling_answer_arrives_whole(chat):
     back = await chat.person("bob", "python-polling", cursor=cursor)
     assert (await back.is_synced())["complete"] is True
     assert [event["message"]["body"] for event in back.all_heard("messageAdded")] == [str(n) for n in range(120)]
+
+
+async def test_a_channel_that_was_left_is_not_told_again(chat):
+    chat.channel("general", "alice", "bob")
+    alice, bob = await chat.person("alice"), await chat.person("bob")
+    await alice.sends("general", "heard")
+    await bob.receives("messageAdded", body="heard")
+    await bob.asks("leaveChannel", channel="general")
+    await bob.receives("channelLeft")
+    cursor = await bob.loses_the_connection()
+    for _ in range(3):
+        back = await chat.person("bob", cursor=cursor)
+        assert (await back.is_synced())["complete"] is True
+        assert back.heard == []
+        cursor = await back.loses_the_connection()
+    fresh = await chat.person("bob")
+    back = await chat.person("bob", cursor=await fresh.loses_the_connection())
+    assert (await back.is_synced())["complete"] is True
+    assert back.heard == []
+
+
+async def test_what_a_removed_message_said_is_not_replayed(chat):
+    channel = chat.channel("general", "alice", "bob")
+    alice, bob = await chat.person("alice"), await chat.person("bob")
+    cursor = await bob.loses_the_connection()
+    regretted = await alice.sends("general", "regretted", attributes='{"said":"regretted"}')
+    await alice.asks("removeMessage", channel="general", message=regretted["sid"])
+    back = await chat.person("bob", cursor=cursor)
+    await back.is_synced()
+    told = back.heard_of(channel.sid)
+    assert [event["type"] for event in told] == ["messageAdded", "messageRemoved"]
+    assert {event["message"]["sid"] for event in told} == {regretted["sid"]}
+    assert "regretted" not in repr(told)

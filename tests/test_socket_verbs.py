@@ -221,3 +221,12 @@ async def test_verbs_of_one_socket_take_effect_in_the_order_sent(chat):
     await bob.says("leaveChannel", {"channel": "general"})
     await bob.is_refused("sendMessage", channel="general", body="too late", code=50400)
     assert [message.body for message in chat.messages_of("general")] == ["joined before"]
+
+
+async def test_sends_keep_their_order_however_the_channel_is_addressed(chat):
+    channel = chat.channel("general", "alice")
+    alice = await chat.person("alice")
+    for number in range(60):
+        await alice.says("sendMessage", {"channel": [channel.sid, "general"][number % 2], "body": str(number)})
+    await alice.sends("general", "last")
+    assert [message.body for message in chat.messages_of("general")] == [*(str(n) for n in range(60)), "last"]

@@ -1,5 +1,7 @@
 //! API keys: their secrets sign access tokens and authenticate REST calls.
 
+use std::collections::HashSet;
+
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     Select,
@@ -69,6 +71,18 @@ pub async fn find(
     id: ApiKeySid,
 ) -> Result<Option<api_key::Model>> {
     Ok(scoped(account).filter(api_key::Column::Id.eq(id)).one(db).await?)
+}
+
+/// Which of these keys exist.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn existing(db: &impl ConnectionTrait, keys: &[ApiKeySid]) -> Result<HashSet<ApiKeySid>> {
+    let rows = api_key::Entity::find()
+        .filter(api_key::Column::Id.is_in(keys.iter().copied()))
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(|key| key.id).collect())
 }
 
 /// The account's keys, oldest first.

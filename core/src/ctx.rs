@@ -11,7 +11,7 @@ use crate::{
     db::Db,
     entities::service,
     error::{Error, ErrorCode, Result},
-    events::publisher::Publisher,
+    events::{cursor::CursorKey, publisher::Publisher},
     input::{Identity, SYSTEM},
     messages::writer::MessageWriter,
     secrets::Vault,
@@ -62,6 +62,8 @@ pub struct Core {
     pub db: Db,
     /// Seals and opens secrets.
     pub vault: Vault,
+    /// Makes and reads clients' cursors.
+    pub cursors: CursorKey,
     /// Fan-out to gateways.
     pub bus: Arc<dyn Bus>,
     /// Work queues.
@@ -90,6 +92,7 @@ impl Core {
         let publisher = Publisher::start(db.clone(), Arc::clone(&bus), Arc::clone(&jobs), node);
         let writer = MessageWriter::start(db.clone(), publisher.clone());
         Arc::new(Self {
+            cursors: CursorKey::new(&vault),
             db,
             vault,
             bus,

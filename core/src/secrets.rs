@@ -7,6 +7,7 @@ use chacha20poly1305::{
     ChaCha20Poly1305, KeyInit, Nonce,
     aead::{Aead, Payload},
 };
+use hmac::{Hmac, Mac};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -67,6 +68,7 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
 #[derive(Clone)]
 pub struct Vault {
     cipher: ChaCha20Poly1305,
+    deriver: Hmac<Sha256>,
     key_id: [u8; 4],
 }
 
@@ -78,10 +80,25 @@ impl Vault {
     #[must_use]
     pub fn new(master_key: [u8; Self::KEY_BYTES]) -> Self {
         let digest = Sha256::digest(master_key);
+        // HMAC pads its key to a block of the hash with zeros.
+        let mut block = [0; 64];
+        block[..Self::KEY_BYTES].copy_from_slice(&master_key);
         Self {
             cipher: ChaCha20Poly1305::new(&master_key.into()),
+            deriver: Hmac::<Sha256>::new(&block.into()),
             key_id: [digest[0], digest[1], digest[2], digest[3]],
         }
+    }
+
+    /// A key for one purpose, the same for every vault under this master key.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; 16] {
+        let mut mac = self.deriver.clone();
+        mac.update(purpose.as_bytes());
+        let digest: [u8; 32] = mac.finalize().into_bytes().into();
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest[..16]);
+        key
     }
 
     /// Seals `secret` for the record named by `context` (opening needs the same context, so that a sealed

@@ -1,5 +1,7 @@
 //! Users of a service, addressed by SID or identity. They spring up when a token or a membership first names them.
 
+use std::collections::HashSet;
+
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
     Select, sea_query::OnConflict,
@@ -21,6 +23,7 @@ use crate::{
     permissions::{Permission, Permissions},
     roles,
     sid::{AccountSid, RoleSid, ServiceSid, UserSid},
+    sql::Sql,
     timestamp::Timestamp,
 };
 
@@ -45,6 +48,30 @@ pub async fn find(
     user: &UserRef,
 ) -> Result<Option<user::Model>> {
     Ok(addressed(service, user).one(db).await?)
+}
+
+/// Which of these users exist.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn existing(
+    db: &impl ConnectionTrait,
+    users: &[(AccountSid, ServiceSid, String)],
+) -> Result<HashSet<(ServiceSid, String)>> {
+    if users.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let mut sql = Sql::new("SELECT service_id, identity FROM users WHERE (service_id, identity) IN ");
+    sql.values(
+        users
+            .iter()
+            .map(|(_, service, identity)| [service.into(), identity.as_str().into()]),
+    );
+    sql.all(db)
+        .await?
+        .iter()
+        .map(|row| Ok((row.try_get("", "service_id")?, row.try_get("", "identity")?)))
+        .collect()
 }
 
 /// The user so addressed.

@@ -64,6 +64,7 @@ impl Chat {
                 expires: token.expires,
                 base: base.clone(),
             },
+            self.core.cursors.clone(),
         );
         let caller = Caller::User {
             account: token.account,

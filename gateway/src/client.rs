@@ -1,7 +1,7 @@
 //! A connected client: who it is, where it stands, and what is held back while it catches up.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -12,7 +12,7 @@ use hubbub_core::{
     BaseUrl, Timestamp,
     events::{
         Event, EventKind,
-        cursor::{self, MARGIN},
+        cursor::{self, Cursor, CursorKey, MARGIN},
     },
     input::Identity,
     sid::{AccountSid, ApiKeySid, ChannelSid, ServiceSid},
@@ -52,6 +52,7 @@ pub(crate) struct Client {
     pub(crate) service: ServiceSid,
     pub(crate) identity: Identity,
     pub(crate) base: BaseUrl,
+    cursors: CursorKey,
     /// One permit a send in flight: who takes them all has waited for every send before.
     pub(crate) sends: Arc<Semaphore>,
     pub(crate) token: TokenLife,
@@ -67,12 +68,21 @@ pub(crate) struct TokenLife {
 }
 
 struct State {
-    /// Set while it catches up: live events wait here.
-    held: Option<Vec<(Arc<Event>, EventKind)>>,
+    /// Set while it catches up.
+    held: Option<Held>,
     /// The channels that were active lately, with what it has of them: for its cursor.
     recent: SmallVec<[Recent; 2]>,
     seats: HashSet<ChannelSid>,
     gone: bool,
+}
+
+/// What waits while a client catches up.
+#[derive(Default)]
+struct Held {
+    /// Live events, in order.
+    events: Vec<(Arc<Event>, EventKind)>,
+    /// How far each channel was told from the database meanwhile: live events up to there are known.
+    told: HashMap<ChannelSid, i64>,
 }
 
 #[derive(Clone, Copy)]
@@ -134,7 +144,7 @@ impl TokenLife {
 
 impl Client {
     /// A client that holds live events back until [`Client::release`].
-    pub(crate) fn new(socket: Socket, passport: Passport) -> Arc<Self> {
+    pub(crate) fn new(socket: Socket, passport: Passport, cursors: CursorKey) -> Arc<Self> {
         let Passport {
             account,
             service,
@@ -151,10 +161,11 @@ impl Client {
             service,
             identity,
             base,
+            cursors,
             sends: Arc::new(Semaphore::new(SENDS_IN_FLIGHT as usize)),
             token: TokenLife::new(key, issued, expires),
             state: Mutex::new(State {
-                held: Some(Vec::new()),
+                held: Some(Held::default()),
                 recent: SmallVec::new(),
                 seats: HashSet::new(),
                 gone: false,
@@ -171,8 +182,8 @@ impl Client {
     pub(crate) fn deliver(&self, encoded: &Encoded, kind: EventKind, watermark: Timestamp) {
         let mut state = self.state.lock();
         if let Some(held) = &mut state.held {
-            if held.len() < MOST_HELD {
-                held.push((Arc::clone(&encoded.event), kind));
+            if held.events.len() < MOST_HELD {
+                held.events.push((Arc::clone(&encoded.event), kind));
             } else {
                 self.socket.close_transport();
             }
@@ -185,7 +196,19 @@ impl Client {
     /// was missed is there, the client's old cursor is the true one.
     pub(crate) fn catch_up(&self, event: Event, kind: EventKind, watermark: Timestamp) {
         if let (Some(channel), Some(seq)) = (event.channel, event.seq) {
-            self.knows(channel, seq, event.at, watermark);
+            let mut state = self.state.lock();
+            note(
+                &mut state.recent,
+                Recent {
+                    tag: cursor::tag(channel),
+                    seq,
+                    at: event.at,
+                },
+                watermark,
+            );
+            if let Some(held) = &mut state.held {
+                held.told.insert(channel, seq);
+            }
         }
         if let Some(whole) = Encoded::new(Arc::new(event)).whole(&self.base, kind) {
             self.socket.send(Outgoing::packet(whole));
@@ -195,7 +218,12 @@ impl Client {
     /// Lets live events through, those held back first.
     pub(crate) fn release(&self, watermark: Timestamp) {
         let mut state = self.state.lock();
-        for (event, kind) in state.held.take().unwrap_or_default() {
+        let Held { events, told } = state.held.take().unwrap_or_default();
+        for (event, kind) in events {
+            let known = event.channel.and_then(|channel| told.get(&channel).copied());
+            if event.seq.is_some() && event.seq <= known {
+                continue;
+            }
             let encoded = Encoded::new(event);
             self.send(&mut state, &encoded, kind, watermark);
         }
@@ -207,7 +235,7 @@ impl Client {
         if state.held.is_some() {
             return false;
         }
-        state.held = Some(Vec::new());
+        state.held = Some(Held::default());
         true
     }
 
@@ -250,7 +278,25 @@ impl Client {
 
     fn cursor_of(&self, state: &State, watermark: Timestamp) -> String {
         let recent = state.recent.iter().map(|recent| (recent.tag, recent.seq));
-        cursor::encode(self.service, self.identity.as_str(), watermark, recent)
+        self.cursors
+            .encode(self.service, self.identity.as_str(), watermark, recent)
+    }
+
+    /// Takes over what a cursor of the client's says that it has: of channels that it has left too.
+    pub(crate) fn has(&self, cursor: &Cursor, watermark: Timestamp) {
+        let mut state = self.state.lock();
+        for (tag, seq) in &cursor.recent {
+            // Their times are not in the cursor. As of now they are remembered longer than need be.
+            note(
+                &mut state.recent,
+                Recent {
+                    tag: *tag,
+                    seq: *seq,
+                    at: Timestamp::now(),
+                },
+                watermark,
+            );
+        }
     }
 
     /// Takes note of what the client is told of a channel by other means than events.
@@ -264,6 +310,17 @@ impl Client {
             },
             watermark,
         );
+    }
+
+    /// How far it was told of a channel, as far as that is remembered.
+    pub(crate) fn told(&self, channel: ChannelSid) -> Option<i64> {
+        let tag = cursor::tag(channel);
+        self.state
+            .lock()
+            .recent
+            .iter()
+            .find(|recent| recent.tag == tag)
+            .map(|recent| recent.seq)
     }
 
     /// Takes a seat in a channel. False when it has one, or is gone.

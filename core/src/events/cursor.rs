@@ -9,11 +9,14 @@ use std::{collections::HashMap, time::Duration};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
+use siphasher::sip::SipHasher24;
+use subtle::ConstantTimeEq;
 
 use super::log::{self, Stretch};
 use crate::{
     db::TRANSACTION_LIMIT,
     error::Result,
+    secrets::Vault,
     sid::{AccountSid, ChannelSid, ServiceSid},
     sql::Sql,
     timestamp::Timestamp,
@@ -25,17 +28,22 @@ use crate::{
 pub const MARGIN: Duration = Duration::from_secs(2 * TRANSACTION_LIMIT.as_secs());
 
 const VERSION: u8 = 1;
+/// Version, owner and watermark.
+const HEAD_BYTES: usize = 17;
+const MAC_BYTES: usize = 8;
 
 /// Where a client stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// Whose it is.
-    owner: u64,
     /// Up to here everything was delivered.
     pub watermark: Timestamp,
-    /// The `seq` that the client has of channels with events after the watermark less [`MARGIN`].
-    recent: HashMap<u64, i64>,
+    /// The `seq` that the client has of channels with events after the watermark less [`MARGIN`], by their [`tag`]s.
+    pub recent: HashMap<u64, i64>,
 }
+
+/// Makes cursors and knows its own: a client cannot make itself one, nor use another's.
+#[derive(Clone)]
+pub struct CursorKey(SipHasher24);
 
 fn owner(service: ServiceSid, identity: &str) -> u64 {
     Topic::user(service, identity).0
@@ -47,31 +55,48 @@ pub fn tag(channel: ChannelSid) -> u64 {
     channel.0.as_u64_pair().1
 }
 
-/// Writes a cursor of this user; `recent` are channels' [`tag`]s with the `seq` that the client has.
-#[must_use]
-pub fn encode(
-    service: ServiceSid,
-    identity: &str,
-    watermark: Timestamp,
-    recent: impl IntoIterator<Item = (u64, i64)>,
-) -> String {
-    let mut bytes = Vec::with_capacity(32);
-    bytes.push(VERSION);
-    bytes.extend_from_slice(&owner(service, identity).to_be_bytes());
-    bytes.extend_from_slice(&watermark.0.to_be_bytes());
-    for (tag, seq) in recent {
-        bytes.extend_from_slice(&tag.to_be_bytes());
-        bytes.extend_from_slice(&seq.to_be_bytes());
-    }
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
-}
-
-impl Cursor {
-    /// Reads a cursor; `None` when it is unreadable or another user's.
+impl CursorKey {
+    /// The key that every node with this master key has.
     #[must_use]
-    pub fn decode(text: &str, service: ServiceSid, identity: &str) -> Option<Self> {
+    pub fn new(vault: &Vault) -> Self {
+        Self(SipHasher24::new_with_key(&vault.derive("event cursors")))
+    }
+
+    fn mac(&self, bytes: &[u8]) -> [u8; MAC_BYTES] {
+        self.0.hash(bytes).to_be_bytes()
+    }
+
+    /// Writes a cursor of this user; `recent` are channels' [`tag`]s with the `seq` that the client has.
+    #[must_use]
+    pub fn encode(
+        &self,
+        service: ServiceSid,
+        identity: &str,
+        watermark: Timestamp,
+        recent: impl IntoIterator<Item = (u64, i64)>,
+    ) -> String {
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + MAC_BYTES + 16);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(&owner(service, identity).to_be_bytes());
+        bytes.extend_from_slice(&watermark.0.to_be_bytes());
+        for (tag, seq) in recent {
+            bytes.extend_from_slice(&tag.to_be_bytes());
+            bytes.extend_from_slice(&seq.to_be_bytes());
+        }
+        let mac = self.mac(&bytes);
+        bytes.extend_from_slice(&mac);
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a cursor; `None` when it is unreadable, not ours, or another user's.
+    #[must_use]
+    pub fn decode(&self, text: &str, service: ServiceSid, identity: &str) -> Option<Cursor> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (&[VERSION], rest) = bytes.split_first_chunk::<1>()? else {
+        let (signed, mac) = bytes.split_last_chunk::<MAC_BYTES>()?;
+        if !bool::from(self.mac(signed).ct_eq(mac)) {
+            return None;
+        }
+        let (&[VERSION], rest) = signed.split_first_chunk::<1>()? else {
             return None;
         };
         let (given, rest) = rest.split_first_chunk::<8>()?;
@@ -89,8 +114,7 @@ impl Cursor {
                 Some((u64::from_be_bytes(*tag), i64::from_be_bytes(seq.try_into().ok()?)))
             })
             .collect();
-        Some(Self {
-            owner: u64::from_be_bytes(*given),
+        Some(Cursor {
             watermark: Timestamp(i64::from_be_bytes(*watermark)),
             recent,
         })
@@ -268,18 +292,29 @@ mod tests {
     use log::MembershipChange;
 
     #[test]
-    fn a_cursor_is_read_only_by_its_owner() {
+    fn a_cursor_is_read_only_by_its_owner_and_cannot_be_made_up() {
+        let key = CursorKey::new(&Vault::new([1; 32]));
         let service = ServiceSid::generate();
         let channel = ChannelSid::generate();
-        let text = encode(service, "alice", Timestamp(77), [(tag(channel), 5)]);
-        let cursor = Cursor::decode(&text, service, "alice").unwrap();
+        let text = key.encode(service, "alice", Timestamp(77), [(tag(channel), 5)]);
+        let cursor = key.decode(&text, service, "alice").unwrap();
         assert_eq!(cursor.watermark, Timestamp(77));
         assert_eq!(cursor.recent.get(&tag(channel)), Some(&5));
-        assert_eq!(Cursor::decode(&text, service, "bob"), None);
-        assert_eq!(Cursor::decode(&text, ServiceSid::generate(), "alice"), None);
-        assert_eq!(Cursor::decode(&text[..text.len() - 3], service, "alice"), None);
-        assert_eq!(Cursor::decode("", service, "alice"), None);
-        assert_eq!(Cursor::decode("not a cursor!", service, "alice"), None);
+        assert_eq!(key.decode(&text, service, "bob"), None);
+        assert_eq!(key.decode(&text, ServiceSid::generate(), "alice"), None);
+        assert_eq!(
+            CursorKey::new(&Vault::new([2; 32])).decode(&text, service, "alice"),
+            None
+        );
+        let mut forged = BASE64_URL_SAFE_NO_PAD.decode(&text).unwrap();
+        forged[HEAD_BYTES + 15] = 0;
+        assert_eq!(
+            key.decode(&BASE64_URL_SAFE_NO_PAD.encode(forged), service, "alice"),
+            None
+        );
+        for nonsense in [&text[..text.len() - 3], "", "not a cursor!", "AAAA"] {
+            assert_eq!(key.decode(nonsense, service, "alice"), None);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The log of durable channel events: appended in the change's own transaction, read by `seq`.
 
+use std::collections::HashMap;
+
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect,
@@ -10,6 +12,7 @@ use crate::{
     entities::{channel_event, message},
     error::{Error, Result},
     sid::{AccountSid, ChannelSid, ServiceSid},
+    sql::Sql,
     timestamp::Timestamp,
 };
 
@@ -51,7 +54,8 @@ pub struct Stretch {
     pub until: i64,
 }
 
-/// Reads at most `limit` events of the stretch, ascending. Removed messages are in it.
+/// Reads at most `limit` events of the stretch, ascending. Removed messages are in it, without what they said: who was
+/// away when a message was removed does not get to read it.
 ///
 /// # Errors
 /// Whatever the database refuses.
@@ -76,7 +80,12 @@ pub async fn read(db: &impl ConnectionTrait, stretch: Stretch, limit: u64) -> Re
         .await?;
     let mut events: Vec<Event> = messages
         .into_iter()
-        .map(|message| Event::message_added(stretch.account, message, None))
+        .map(|mut message| {
+            if message.removed_at.is_some() {
+                forget_content(&mut message);
+            }
+            Event::message_added(stretch.account, message, None)
+        })
         .collect();
     for row in others {
         events.push(from_row(stretch.account, row)?);
@@ -159,10 +168,66 @@ pub async fn membership_changes(
         .collect())
 }
 
+/// The joins of these users after `moment`, as the stretches that hold them.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn joins(
+    db: &impl ConnectionTrait,
+    users: &[(AccountSid, ServiceSid, String)],
+    moment: Timestamp,
+) -> Result<Vec<(String, Stretch)>> {
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    let accounts: HashMap<ServiceSid, AccountSid> = users
+        .iter()
+        .map(|(account, service, _)| (*service, *account))
+        .collect();
+    let mut sql = Sql::new("SELECT service_id, channel_id, seq, subject FROM channel_events WHERE kind = ");
+    sql.bind(EventKind::MemberJoined.name())
+        .push(" AND subject IS NOT NULL AND committed_at > ")
+        .bind(moment);
+    sql.push(" AND (service_id, subject) IN ");
+    sql.values(
+        users
+            .iter()
+            .map(|(_, service, identity)| [service.into(), identity.as_str().into()]),
+    );
+    let mut joins = Vec::new();
+    for row in sql.all(db).await? {
+        let service: ServiceSid = row.try_get("", "service_id")?;
+        let Some(account) = accounts.get(&service).copied() else {
+            continue;
+        };
+        let seq: i64 = row.try_get("", "seq")?;
+        let channel = row.try_get("", "channel_id")?;
+        joins.push((
+            row.try_get("", "subject")?,
+            Stretch {
+                account,
+                service,
+                channel,
+                after: seq - 1,
+                until: seq,
+            },
+        ));
+    }
+    Ok(joins)
+}
+
+fn forget_content(message: &mut message::Model) {
+    message.body = None;
+    "{}".clone_into(&mut message.attributes);
+}
+
 fn from_row(account: AccountSid, row: channel_event::Model) -> Result<Event> {
     let kind = EventKind::parse(&row.kind)
         .ok_or_else(|| Error::internal(format!("the event log has an unknown kind '{}'", row.kind)))?;
-    let resource: Resource = serde_json::from_str(&row.payload).map_err(Error::internal)?;
+    let mut resource: Resource = serde_json::from_str(&row.payload).map_err(Error::internal)?;
+    if let (EventKind::MessageRemoved, Resource::Message(message)) = (kind, &mut resource) {
+        forget_content(message);
+    }
     Ok(Event {
         id: row.id,
         kind,

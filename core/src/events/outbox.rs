@@ -1,7 +1,10 @@
 //! The outbox: what must still be published, written in the transaction of the change itself. The process that
 //! committed publishes at once and clears the row; rows left behind by a crash or a broker outage are swept.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, IntoActiveModel,
@@ -23,6 +26,8 @@ use crate::{
 
 /// The most rows one sweep takes.
 const SWEEP_ROWS: i64 = 200;
+/// How many events of the log are read at once.
+const READ_AT_ONCE: u64 = 500;
 
 #[derive(Serialize, Deserialize)]
 struct Entry {
@@ -93,28 +98,17 @@ pub async fn sweep(core: &Core, age: Duration) -> Result<usize> {
     }
     let rows = sql.all(&tx).await?;
     let mut ids = Vec::with_capacity(rows.len());
-    let mut by_node: HashMap<Uuid, Vec<Event>> = HashMap::new();
+    let mut entries = Vec::with_capacity(rows.len());
     for row in &rows {
         let row = outbox::Model::from_query_result(row, "")?;
-        let entry: Entry = serde_json::from_str(&row.payload).map_err(Error::internal)?;
-        let events = by_node.entry(entry.node).or_default();
-        for item in entry.items {
-            match item {
-                Item::Inline(event) => events.push(*event),
-                Item::Logged(account, service, channel, seq) => {
-                    let stretch = log::Stretch {
-                        account,
-                        service,
-                        channel,
-                        after: seq - 1,
-                        until: seq,
-                    };
-                    events.extend(log::read(&tx, stretch, 1).await?);
-                }
-            }
-        }
         ids.push(row.id);
+        match serde_json::from_str::<Entry>(&row.payload) {
+            Ok(entry) => entries.push(entry),
+            // It must not hold up the rows behind it. What is in the log, gateways find there themselves.
+            Err(error) => tracing::error!(%error, row = %row.id, "dropped an outbox row of another version"),
+        }
     }
+    let by_node = resolve(&tx, entries).await?;
     for (node, events) in by_node {
         core.bus
             .publish(publisher::encode(node, &events))
@@ -124,6 +118,50 @@ pub async fn sweep(core: &Core, age: Duration) -> Result<usize> {
     clear(&tx, &ids).await?;
     tx.commit().await?;
     Ok(ids.len())
+}
+
+/// Turns entries into events, each process's in the order of its entries. The log is read once a channel.
+async fn resolve(db: &impl ConnectionTrait, entries: Vec<Entry>) -> Result<HashMap<Uuid, Vec<Event>>> {
+    let mut spans: BTreeMap<(ServiceSid, ChannelSid), (AccountSid, i64, i64)> = BTreeMap::new();
+    for item in entries.iter().flat_map(|entry| &entry.items) {
+        if let Item::Logged(account, service, channel, seq) = item {
+            let (_, first, last) = spans
+                .entry((*service, *channel))
+                .or_insert((*account, *seq, *seq));
+            (*first, *last) = ((*first).min(*seq), (*last).max(*seq));
+        }
+    }
+    let mut logged: HashMap<(ServiceSid, ChannelSid, i64), Event> = HashMap::new();
+    for ((service, channel), (account, first, last)) in spans {
+        let mut stretch = log::Stretch {
+            account,
+            service,
+            channel,
+            after: first - 1,
+            until: last,
+        };
+        while stretch.after < last {
+            let events = log::read(db, stretch, READ_AT_ONCE).await?;
+            let Some(seq) = events.last().and_then(|event| event.seq) else {
+                break;
+            };
+            stretch.after = seq;
+            logged.extend(
+                events
+                    .into_iter()
+                    .filter_map(|event| Some(((service, channel, event.seq?), event))),
+            );
+        }
+    }
+    let mut by_node: HashMap<Uuid, Vec<Event>> = HashMap::new();
+    for entry in entries {
+        let events = by_node.entry(entry.node).or_default();
+        events.extend(entry.items.into_iter().filter_map(|item| match item {
+            Item::Inline(event) => Some(*event),
+            Item::Logged(_, service, channel, seq) => logged.remove(&(service, channel, seq)),
+        }));
+    }
+    Ok(by_node)
 }
 
 fn away(error: BrokerError) -> Error {

@@ -99,10 +99,10 @@ impl MessageWriter {
         self.figures.commits.load(Ordering::Relaxed)
     }
 
-    /// Queues the send in its channel's lane: one lane keeps the order of submission.
+    /// Queues the send in its service's lane: one lane keeps the order of submission, however channels are addressed.
     pub(super) fn submit(&self, request: SendRequest) -> Result<()> {
         let mut hasher = DefaultHasher::new();
-        (request.service, &request.channel).hash(&mut hasher);
+        request.service.hash(&mut hasher);
         #[expect(clippy::cast_possible_truncation, reason = "only the remainder matters")]
         let lane = hasher.finish() as usize % self.lanes.len();
         self.lanes[lane]

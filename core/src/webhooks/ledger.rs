@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, IntoActiveModel,
-    QueryFilter, Select,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Select,
+    sea_query::{Expr, ExprTrait},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,7 +14,7 @@ use crate::{
     ctx::{BaseUrl, Ctx},
     db::Db,
     entities::webhook_delivery,
-    error::{Error, Result},
+    error::{Error, ErrorCode, Result},
     events::publisher::Committed,
     paging::{self, Key, Order, Page, PageRequest},
     sid::{AccountSid, ChannelSid, DeliverySid, EventSid, ServiceSid},
@@ -122,28 +122,107 @@ pub enum Verdict {
     Dead,
 }
 
-/// Writes down what came of an attempt, which counts from now on.
+/// Leases the next delivery of the same channel at the same address that was not attempted yet, right behind a first
+/// attempt that has been written down: a busy channel is told one event after the other without another search.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn claim_next(
+    db: &Db,
+    done: &webhook_delivery::Model,
+    lease: Duration,
+) -> Result<Option<webhook_delivery::Model>> {
+    let (Some(channel), Some(seq)) = (done.channel_id, done.seq) else {
+        return Ok(None);
+    };
+    let now = Timestamp::now();
+    let mut sql = Sql::new("UPDATE webhook_deliveries SET leased_until = ");
+    sql.bind(now.plus(lease));
+    sql.push(" WHERE (service_id, id) IN (SELECT d.service_id, d.id FROM webhook_deliveries d WHERE d.service_id = ");
+    sql.bind(done.service_id)
+        .push(" AND d.channel_id = ")
+        .bind(channel);
+    sql.push(" AND d.seq > ")
+        .bind(seq)
+        .push(" AND d.url = ")
+        .bind(done.url.as_str());
+    sql.push(" AND d.status = 'pending' AND d.attempts = 0 ORDER BY d.seq LIMIT 1");
+    if db.backend() == DbBackend::Postgres {
+        sql.push(" FOR UPDATE SKIP LOCKED");
+    }
+    // Whoever has it in hand keeps it, and the order with it.
+    sql.push(") AND (leased_until IS NULL OR leased_until < ")
+        .bind(now)
+        .push(") RETURNING *");
+    let rows = sql.all(db.writer()).await?;
+    Ok(rows
+        .first()
+        .map(|row| webhook_delivery::Model::from_query_result(row, ""))
+        .transpose()?)
+}
+
+/// Gives a leased delivery back without an attempt.
+///
+/// # Errors
+/// Whatever the database refuses; the lease then runs out by itself.
+pub async fn give_back(db: &Db, delivery: &webhook_delivery::Model) -> Result<()> {
+    use webhook_delivery::Column;
+    webhook_delivery::Entity::update_many()
+        .col_expr(Column::LeasedUntil, Expr::value(Option::<Timestamp>::None))
+        .filter(Column::ServiceId.eq(delivery.service_id))
+        .filter(Column::Id.eq(delivery.id))
+        .exec(db.writer())
+        .await?;
+    Ok(())
+}
+
+/// Ends a delivery whose service is gone.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn cancel(db: &Db, delivery: &webhook_delivery::Model) -> Result<()> {
+    use webhook_delivery::Column;
+    webhook_delivery::Entity::update_many()
+        .col_expr(Column::Status, Expr::value(CANCELLED))
+        .col_expr(Column::NextAttemptAt, Expr::value(Option::<Timestamp>::None))
+        .filter(Column::ServiceId.eq(delivery.service_id))
+        .filter(Column::Id.eq(delivery.id))
+        .exec(db.writer())
+        .await?;
+    Ok(())
+}
+
+/// Writes down what came of an attempt, which counts from now on. A delivery that is gone meanwhile, with its service,
+/// is left alone.
 ///
 /// # Errors
 /// Whatever the database refuses; the lease then runs out and the attempt is made again.
-pub async fn finish(db: &Db, mut delivery: webhook_delivery::Model, attempt: Attempt) -> Result<()> {
-    delivery.attempts += 1;
-    (delivery.status, delivery.next_attempt_at) = match attempt.verdict {
-        Verdict::Delivered => (DELIVERED.to_owned(), None),
-        Verdict::RetryAt(moment) => (PENDING.to_owned(), Some(moment)),
-        Verdict::Dead => (DEAD.to_owned(), None),
+pub async fn finish(db: &Db, delivery: &webhook_delivery::Model, attempt: Attempt) -> Result<()> {
+    use webhook_delivery::Column;
+    let (status, next) = match attempt.verdict {
+        Verdict::Delivered => (DELIVERED, None),
+        Verdict::RetryAt(moment) => (PENDING, Some(moment)),
+        Verdict::Dead => (DEAD, None),
     };
-    delivery.leased_until = None;
-    delivery.response_status = attempt.response_status.map(i32::from);
     // Postgres keeps no NUL in a text.
-    delivery.response_start = attempt.response_start.map(|text| text.replace('\0', "\u{fffd}"));
-    delivery.last_error = attempt.error;
-    delivery.date_updated = Timestamp::now();
-    match delivery.into_active_model().reset_all().update(db.writer()).await {
-        // Its service was deleted meanwhile.
-        Ok(_) | Err(sea_orm::DbErr::RecordNotUpdated) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    let start = attempt.response_start.map(|text| text.replace('\0', "\u{fffd}"));
+    webhook_delivery::Entity::update_many()
+        .col_expr(Column::Attempts, Expr::value(delivery.attempts + 1))
+        .col_expr(Column::Status, Expr::value(status))
+        .col_expr(Column::NextAttemptAt, Expr::value(next))
+        .col_expr(Column::LeasedUntil, Expr::value(Option::<Timestamp>::None))
+        .col_expr(
+            Column::ResponseStatus,
+            Expr::value(attempt.response_status.map(i32::from)),
+        )
+        .col_expr(Column::ResponseStart, Expr::value(start))
+        .col_expr(Column::LastError, Expr::value(attempt.error))
+        .col_expr(Column::DateUpdated, Expr::value(Timestamp::now()))
+        .filter(Column::ServiceId.eq(delivery.service_id))
+        .filter(Column::Id.eq(delivery.id))
+        .exec(db.writer())
+        .await?;
+    Ok(())
 }
 
 fn scoped(service: ServiceSid) -> Select<webhook_delivery::Entity> {
@@ -202,22 +281,36 @@ async fn find(ctx: &Ctx, db: &impl ConnectionTrait, id: DeliverySid) -> Result<w
 /// Sends a delivery again, now, with as many further attempts as its setting allows.
 ///
 /// # Errors
-/// 20404.
+/// 20404; 20409 while an attempt is under way.
 pub async fn resend(ctx: &Ctx, id: DeliverySid) -> Result<webhook_delivery::Model> {
     ctx.backend_only()?;
-    let mut delivery = find(ctx, ctx.reader(), id).await?;
+    let known = find(ctx, ctx.reader(), id).await?;
     let now = Timestamp::now();
-    // A new chain of attempts on top of those that were made.
-    delivery.retry_count = delivery.attempts + ctx.service.post_webhook_retry_count;
-    delivery.status = PENDING.to_owned();
-    delivery.next_attempt_at = Some(now);
-    delivery.leased_until = None;
-    delivery.date_updated = now;
-    let delivery = delivery
-        .into_active_model()
-        .reset_all()
-        .update(ctx.core.db.writer())
+    // A new chain of attempts on top of those that were made, unless one is under way.
+    let renewed = webhook_delivery::Entity::update_many()
+        .col_expr(webhook_delivery::Column::Status, Expr::value(PENDING))
+        .col_expr(webhook_delivery::Column::NextAttemptAt, Expr::value(now))
+        .col_expr(webhook_delivery::Column::DateUpdated, Expr::value(now))
+        .col_expr(
+            webhook_delivery::Column::RetryCount,
+            Expr::col(webhook_delivery::Column::Attempts).add(ctx.service.post_webhook_retry_count),
+        )
+        .filter(webhook_delivery::Column::ServiceId.eq(ctx.scope()))
+        .filter(webhook_delivery::Column::Id.eq(known.id))
+        .filter(
+            Condition::any()
+                .add(webhook_delivery::Column::LeasedUntil.is_null())
+                .add(webhook_delivery::Column::LeasedUntil.lt(now)),
+        )
+        .exec(ctx.core.db.writer())
         .await?;
+    if renewed.rows_affected == 0 {
+        return Err(Error::with(
+            ErrorCode::Conflict,
+            "Conflict: an attempt of this delivery is under way",
+        ));
+    }
+    let delivery = find(ctx, ctx.core.db.writer(), id).await?;
     ctx.core.publisher.committed(Committed {
         deliveries: vec![(ctx.scope(), vec![delivery.id])],
         ..Committed::default()

@@ -6,16 +6,24 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use hubbub_core::{Result, Timestamp, events::cursor::positions};
+use hubbub_core::{
+    Result, Timestamp, api_keys,
+    events::{
+        cursor::{MARGIN, positions},
+        log,
+    },
+    sid::{AccountSid, ApiKeySid, ServiceSid},
+    users,
+};
 use serde_json::json;
 
 use super::{Hub, RoomKey};
-use crate::client::TokenNews;
+use crate::client::{Client, TokenNews};
 
 /// How often the rooms are compared with the database. Cursors grow with this, and what the bus lost is found
 /// after this at the latest.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// How many rooms one query compares.
+/// How many rooms or clients one query compares.
 const PORTION: usize = 500;
 /// How many rooms are healed at a time: after an outage of the bus all of them may be behind.
 const HEALED_AT_ONCE: usize = 32;
@@ -38,7 +46,7 @@ impl Hub {
     /// event committed before this audit began has been delivered.
     pub(super) async fn audit(self: &Arc<Self>) {
         let began = Timestamp::now();
-        match self.compare().await {
+        match self.compare_all().await {
             Ok(true) => {
                 self.watermark.fetch_max(began.0, Ordering::AcqRel);
             }
@@ -47,7 +55,57 @@ impl Hub {
         }
     }
 
-    async fn compare(self: &Arc<Self>) -> Result<bool> {
+    async fn compare_all(self: &Arc<Self>) -> Result<bool> {
+        self.compare_clients().await?;
+        self.compare_rooms().await
+    }
+
+    /// Finds joins of connected users that the bus lost, and ends clients whose user or key is gone.
+    async fn compare_clients(self: &Arc<Self>) -> Result<()> {
+        let db = self.core.db.reader();
+        let since = self.watermark().minus(MARGIN);
+        let clients = self.every_client();
+        for portion in clients.chunks(PORTION) {
+            let mut users: Vec<(AccountSid, ServiceSid, String)> = portion
+                .iter()
+                .map(|client| {
+                    (
+                        client.account,
+                        client.service,
+                        client.identity.as_str().to_owned(),
+                    )
+                })
+                .collect();
+            users.sort_unstable();
+            users.dedup();
+            let mut keys: Vec<ApiKeySid> = portion.iter().map(|client| client.token.key()).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            let (users_left, keys_left) = (
+                users::existing(db, &users).await?,
+                api_keys::existing(db, &keys).await?,
+            );
+            for client in portion {
+                let user = (client.service, client.identity.as_str().to_owned());
+                if !users_left.contains(&user) || !keys_left.contains(&client.token.key()) {
+                    client.socket.disconnect();
+                }
+            }
+            for (identity, join) in log::joins(db, &users, since).await? {
+                let unheard = |client: &Arc<Client>| {
+                    !client.is_seated(join.channel)
+                        && client.told(join.channel).is_none_or(|seq| seq < join.until)
+                };
+                if self.clients_of(join.service, &identity).iter().any(unheard) {
+                    let events: Vec<_> = log::read(db, join, 1).await?.into_iter().map(Arc::new).collect();
+                    self.take(&events);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn compare_rooms(self: &Arc<Self>) -> Result<bool> {
         let keys: Vec<RoomKey> = self.rooms.lock().keys().copied().collect();
         let mut behind = Vec::new();
         for portion in keys.chunks(PORTION) {
@@ -63,7 +121,7 @@ impl Hub {
         let healed = stream::iter(behind)
             .map(|key| self.heal(key))
             .buffer_unordered(HEALED_AT_ONCE);
-        Ok(healed.all(|well| async move { well }).await)
+        Ok(healed.fold(true, |all, well| async move { all && well }).await)
     }
 }
 

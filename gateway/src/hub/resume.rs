@@ -11,7 +11,7 @@ use hubbub_core::{
     error::ErrorCode,
     events::{
         Event, EventKind,
-        cursor::{self, Cursor, MARGIN},
+        cursor::{self, Cursor, MARGIN, Subscription},
         log::{self, Stretch},
     },
     sid::ChannelSid,
@@ -47,35 +47,38 @@ impl Hub {
         let asked = Timestamp::now();
         let db = self.core.db.reader();
         let subscriptions = cursor::subscriptions(db, client.service, client.identity.as_str(), None).await?;
-        let (mut stretches, complete) = match cursor {
+        let watermark = self.watermark();
+        let (mut stretches, complete) = match cursor.map(|text| self.readable(client, text)) {
             None => (Vec::new(), None),
-            Some(text) => match self.readable(client, text) {
-                None => (Vec::new(), Some(false)),
-                Some(cursor) => (
-                    cursor::missed(
-                        db,
-                        client.account,
-                        client.service,
-                        client.identity.as_str(),
-                        &cursor,
-                        &subscriptions,
-                    )
-                    .await?,
-                    Some(true),
-                ),
-            },
+            Some(None) => (Vec::new(), Some(false)),
+            Some(Some(cursor)) => {
+                client.has(&cursor, watermark);
+                let identity = client.identity.as_str();
+                let missed = cursor::missed(
+                    db,
+                    client.account,
+                    client.service,
+                    identity,
+                    &cursor,
+                    &subscriptions,
+                )
+                .await?;
+                (missed, Some(true))
+            }
         };
         let mut known = HashMap::new();
-        let watermark = self.watermark();
-        for subscription in subscriptions.iter().filter(|subscription| !subscription.deleted) {
-            known.insert(subscription.channel, subscription.last_seq);
-            client.knows(
-                subscription.channel,
-                subscription.last_seq,
-                subscription.last_event_at,
-                watermark,
-            );
-            stretches.extend(self.seat(client, subscription.channel, subscription.last_seq));
+        for subscription in &subscriptions {
+            let Subscription {
+                channel,
+                last_seq,
+                last_event_at,
+                deleted,
+            } = *subscription;
+            client.knows(channel, last_seq, last_event_at, watermark);
+            if !deleted {
+                known.insert(channel, last_seq);
+                stretches.extend(self.seat(client, channel, last_seq));
+            }
         }
         self.buckets
             .bound(
@@ -90,7 +93,10 @@ impl Hub {
 
     /// The cursor, when it is this client's and the log reaches back to it.
     fn readable(&self, client: &Client, text: &str) -> Option<Cursor> {
-        let cursor = Cursor::decode(text, client.service, client.identity.as_str())?;
+        let cursor = self
+            .core
+            .cursors
+            .decode(text, client.service, client.identity.as_str())?;
         let oldest = Timestamp::now().minus(self.core.settings.event_retention);
         (cursor.watermark >= oldest).then_some(cursor)
     }
@@ -138,7 +144,8 @@ impl Hub {
         stretches: &mut Vec<Stretch>,
     ) -> Result<()> {
         let db = self.core.db.reader();
-        let since = asked.minus(MARGIN);
+        let watermark = self.watermark();
+        let since = asked.min(watermark).minus(MARGIN);
         let identity = client.identity.as_str();
         for subscription in cursor::subscriptions(db, client.service, identity, Some(since)).await? {
             let key = (client.service, subscription.channel);
@@ -161,7 +168,9 @@ impl Hub {
                     self.close_if_empty((client.service, channel));
                     stretches.push(self.stretch(client, channel, *seq, change.seq));
                 }
-                None if change.joined && !client.is_seated(channel) => {
+                // A channel that it has left: its cursors must cover the leave.
+                None if !change.joined => client.knows(channel, change.seq, asked, watermark),
+                None if !client.is_seated(channel) => {
                     stretches.push(self.stretch(client, channel, change.seq - 1, change.seq));
                     stretches.extend(self.seat(client, channel, change.seq));
                     self.heal_after_binding((client.service, channel));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hubbub_core::{
-    Core, Error, Result, Secret, Timestamp, accounts,
+    Core, Error, ErrorCode, Result, Secret, Timestamp, accounts,
     entities::webhook_delivery,
     services,
     webhooks::ledger::{self, Attempt, Verdict},
@@ -32,50 +32,72 @@ const JITTER: f64 = 0.2;
 /// How much of an answer the ledger keeps, in bytes.
 const KEPT: usize = 1024;
 
+/// What signs the calls of one service, read once for a run of deliveries.
+pub(super) struct Signer {
+    auth_token: Secret,
+    secrets: Vec<standard::Secret>,
+}
+
+impl Signer {
+    /// Reads the service's secrets; `None` when the service is gone.
+    ///
+    /// # Errors
+    /// When the database is away, or a secret was sealed under another master key.
+    pub(super) async fn of(core: &Core, delivery: &webhook_delivery::Model) -> Result<Option<Self>> {
+        let Some(account) = accounts::find(core.db.reader(), delivery.account_id).await? else {
+            return Ok(None);
+        };
+        let service = match services::get(core, delivery.account_id, delivery.service_id).await {
+            Ok(service) => service,
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let secrets = services::webhook_secrets(core, &service)?
+            .iter()
+            .map(|secret| standard::Secret::parse(secret.expose()))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|_| Error::internal("a service's webhook secret is damaged"))?;
+        Ok(Some(Self {
+            auth_token: accounts::auth_token(&core.vault, &account)?,
+            secrets,
+        }))
+    }
+}
+
 /// Makes the attempt and writes down what came of it.
 ///
 /// # Errors
 /// When the database is away; the delivery's lease then runs out, and the attempt is made again.
-pub(super) async fn run(core: &Core, client: &Client, delivery: webhook_delivery::Model) -> Result<()> {
-    let outcome = match prepare(core, &delivery).await? {
-        Ok(call) => judge(&delivery, client.call(call).await),
-        Err(problem) => dead(problem),
+pub(super) async fn run(
+    core: &Core,
+    client: &Client,
+    signer: &Signer,
+    delivery: &webhook_delivery::Model,
+) -> Result<()> {
+    let outcome = match prepare(signer, delivery) {
+        Ok(call) => judge(delivery, client.call(call).await),
+        Err(problem) => Attempt {
+            verdict: Verdict::Dead,
+            response_status: None,
+            response_start: None,
+            error: Some(problem),
+        },
     };
     tracing::debug!(delivery = %delivery.id, event = delivery.event_type, ?outcome, "attempted delivery {}", delivery.id);
     ledger::finish(&core.db, delivery, outcome).await
 }
 
-fn dead(problem: String) -> Attempt {
-    Attempt {
-        verdict: Verdict::Dead,
-        response_status: None,
-        response_start: None,
-        error: Some(problem),
-    }
-}
-
 /// The signed call, or why there can be none.
-async fn prepare(
-    core: &Core,
-    delivery: &webhook_delivery::Model,
-) -> Result<std::result::Result<Call, String>> {
-    let db = core.db.reader();
-    let Some(account) = accounts::find(db, delivery.account_id).await? else {
-        return Ok(Err("its account is gone".to_owned()));
-    };
-    let auth_token = accounts::auth_token(&core.vault, &account)?;
-    let service = services::get(core, delivery.account_id, delivery.service_id).await?;
-    let secrets = services::webhook_secrets(core, &service)?;
-    let mut parameters: Vec<(String, String)> =
-        serde_json::from_value(delivery.parameters.clone()).map_err(Error::internal)?;
+fn prepare(signer: &Signer, delivery: &webhook_delivery::Model) -> std::result::Result<Call, String> {
+    let mut parameters: Vec<(String, String)> = serde_json::from_value(delivery.parameters.clone())
+        .map_err(|cause| format!("its parameters are damaged: {cause}"))?;
     parameters.push(("RetryCount".to_owned(), delivery.attempts.to_string()));
-    Ok(sign(delivery, &auth_token, &secrets, &parameters))
+    sign(delivery, signer, &parameters)
 }
 
 fn sign(
     delivery: &webhook_delivery::Model,
-    auth_token: &Secret,
-    secrets: &[Secret],
+    signer: &Signer,
     parameters: &[(String, String)],
 ) -> std::result::Result<Call, String> {
     let mut url = Url::parse(&delivery.url).map_err(|cause| format!("its URL is wrong: {cause}"))?;
@@ -90,7 +112,7 @@ fn sign(
         (
             Method::GET,
             Bytes::new(),
-            twilio::sign(auth_token.expose(), url.as_str()),
+            twilio::sign(signer.auth_token.expose(), url.as_str()),
         )
     } else {
         headers.insert(
@@ -103,14 +125,9 @@ fn sign(
         (
             Method::POST,
             Bytes::from(form),
-            twilio::sign_form(auth_token.expose(), url.as_str(), pairs),
+            twilio::sign_form(signer.auth_token.expose(), url.as_str(), pairs),
         )
     };
-    let keys: Vec<standard::Secret> = secrets
-        .iter()
-        .map(|secret| standard::Secret::parse(secret.expose()))
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|_| "the service's webhook secret is damaged".to_owned())?;
     let id = ledger::webhook_id(delivery.id);
     let now = Timestamp::now().unix_seconds();
     // For GET the query string stands in for the body.
@@ -119,7 +136,7 @@ fn sign(
     } else {
         &body
     };
-    let signature = standard::sign(&keys, &id, now, signed);
+    let signature = standard::sign(&signer.secrets, &id, now, signed);
     for (name, value) in [
         (twilio::HEADER, twilio_signature),
         (standard::ID_HEADER, id),

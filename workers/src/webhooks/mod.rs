@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use hubbub_core::{
     Core,
     broker::{Job, JobHandler, Outcome},
+    entities::webhook_delivery,
     events::publisher::WebhookJob,
     sid::ServiceSid,
     webhooks::ledger,
@@ -22,6 +23,7 @@ use parking_lot::Mutex;
 use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::attempt::Signer;
 use crate::outbound::Client;
 
 /// How often the ledger is asked for what became due by time, or was left by a process that died.
@@ -32,6 +34,8 @@ const IN_FLIGHT: usize = 256;
 const SHARE: usize = 32;
 /// How long a delivery stays in hand: longer than any attempt.
 const LEASE: Duration = Duration::from_secs(20);
+/// How many events of a channel are told in one go before others get their turn.
+const RUN: usize = 100;
 /// How many services one look finds.
 const SERVICES: u32 = 200;
 
@@ -44,6 +48,7 @@ pub(crate) struct Dispatcher {
     wake: Notify,
     in_flight: Mutex<HashMap<ServiceSid, usize>>,
     tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 #[async_trait]
@@ -73,6 +78,7 @@ impl Dispatcher {
             wake: Notify::new(),
             in_flight: Mutex::new(HashMap::new()),
             tasks: tasks.clone(),
+            stop: stop.clone(),
         });
         tasks.spawn(Arc::clone(&dispatcher).run_until(stop.clone()));
         tasks.spawn(Arc::clone(&dispatcher).poll_until(stop.clone()));
@@ -136,13 +142,32 @@ impl Dispatcher {
             *self.in_flight.lock().entry(service).or_insert(0) += 1;
             let dispatcher = Arc::clone(self);
             self.tasks.spawn(async move {
-                if let Err(error) = attempt::run(&dispatcher.core, &dispatcher.client, delivery).await {
+                if let Err(error) = dispatcher.deliver(delivery).await {
                     tracing::warn!(?error, %service, "an attempt could not be written down; it will be made again");
                 }
                 dispatcher.finished(service);
             });
         }
         Ok(())
+    }
+
+    /// Makes an attempt and, after a first one, those of the events that follow in the channel.
+    async fn deliver(&self, mut delivery: webhook_delivery::Model) -> hubbub_core::Result<()> {
+        let Some(signer) = Signer::of(&self.core, &delivery).await? else {
+            return ledger::cancel(&self.core.db, &delivery).await;
+        };
+        for _ in 0..RUN {
+            attempt::run(&self.core, &self.client, &signer, &delivery).await?;
+            if delivery.attempts > 0 || self.stop.is_cancelled() {
+                return Ok(());
+            }
+            match ledger::claim_next(&self.core.db, &delivery, LEASE).await? {
+                Some(next) => delivery = next,
+                None => return Ok(()),
+            }
+        }
+        // The last one was leased and not attempted: whoever looks next may have it.
+        ledger::give_back(&self.core.db, &delivery).await
     }
 
     /// There is room for another attempt, and the next event of the channel may follow.
