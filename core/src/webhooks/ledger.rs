@@ -147,9 +147,8 @@ pub async fn claim_next(
         .push(" AND d.url = ")
         .bind(done.url.as_str());
     sql.push(" AND d.status = 'pending' AND d.attempts = 0 ORDER BY d.seq LIMIT 1");
-    if db.backend() == DbBackend::Postgres {
-        sql.push(" FOR UPDATE SKIP LOCKED");
-    }
+    // Waits for a row that somebody else is taking, where skipping it would skip an event.
+    sql.for_update(db.backend());
     // Whoever has it in hand keeps it, and the order with it.
     sql.push(") AND (leased_until IS NULL OR leased_until < ")
         .bind(now)
