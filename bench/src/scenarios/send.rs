@@ -55,7 +55,7 @@ pub(crate) async fn run(bench: &Bench, options: &SendOptions) -> anyhow::Result<
         .setting("seconds", options.load.seconds);
     report.rate("sends", "send", measured.sends, &measured);
     report.latency("ack", &board.acks);
-    report.rate("deliveries", "delivery", measured.deliveries, &measured);
+    report.figure("deliveries_per_s", measured.deliveries as f64 / measured.seconds);
     report.latency("delivery", &board.arrivals);
     if let Some(messages) = measured.messages_per_commit {
         report.figure("messages_per_commit", messages);
