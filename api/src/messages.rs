@@ -79,7 +79,7 @@ async fn create(call: Call<Ctx>) -> Result<Created<SentView>> {
         client_id: call.idempotency_key(),
         ..form.into()
     };
-    let sent = messages::send(&call.ctx, call.at("ChannelSid")?, new).await?;
+    let sent = messages::send(&call.ctx, call.at("ChannelSid")?, &new).await?;
     Ok(Created(messages::sent_view(
         &sent,
         call.ctx.account(),

@@ -90,7 +90,7 @@ impl Core {
         settings: Settings,
     ) -> Arc<Self> {
         let publisher = Publisher::start(db.clone(), Arc::clone(&bus), Arc::clone(&jobs), node);
-        let writer = MessageWriter::start(db.clone(), publisher.clone());
+        let writer = MessageWriter::start(&db, &publisher);
         Arc::new(Self {
             cursors: CursorKey::new(&vault),
             db,

@@ -127,7 +127,7 @@ pub async fn create(ctx: &Ctx, new: NewUser) -> Result<user::Model> {
         }
         None => ctx.service.default_service_role_id,
     };
-    let mut row = fresh(ctx, new.identity, role_id);
+    let mut row = fresh(ctx, &new.identity, role_id);
     row.friendly_name = new
         .friendly_name
         .as_deref()
@@ -150,7 +150,7 @@ pub async fn create(ctx: &Ctx, new: NewUser) -> Result<user::Model> {
     Ok(row)
 }
 
-fn fresh(ctx: &Ctx, identity: Identity, role_id: RoleSid) -> user::Model {
+fn fresh(ctx: &Ctx, identity: &Identity, role_id: RoleSid) -> user::Model {
     let now = Timestamp::now();
     user::Model {
         service_id: ctx.scope(),
@@ -178,7 +178,7 @@ pub async fn ensure(ctx: &Ctx, change: &mut Change<'_>, identity: &Identity) -> 
     if let Some(row) = of_identity().one(&change.tx).await? {
         return Ok(row);
     }
-    let row = fresh(ctx, identity.clone(), ctx.service.default_service_role_id);
+    let row = fresh(ctx, identity, ctx.service.default_service_role_id);
     let inserted = user::Entity::insert(row.clone().into_active_model())
         .on_conflict(
             OnConflict::columns([user::Column::ServiceId, user::Column::Identity])

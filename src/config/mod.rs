@@ -108,7 +108,7 @@ impl Config {
                 "HUBBUB_MASTER_KEY",
                 parse::master_key,
             )?,
-            account: account_sid.clone().zip(auth_token.clone()),
+            account: account_sid.zip(auth_token.clone()),
             webhook_allow_private: parse::or(
                 given.webhook_allow_private.as_deref(),
                 "HUBBUB_WEBHOOK_ALLOW_PRIVATE",

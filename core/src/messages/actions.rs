@@ -52,7 +52,7 @@ pub struct Sent {
 /// # Errors
 /// 20404 when there is no such channel; 50400 or 50107 when the caller may not send to it; 20409 when the client id
 /// was used for another body; the code of the field that is wrong; 20503 when the database is away.
-pub async fn send(ctx: &Ctx, channel: ChannelRef, new: NewMessage) -> Result<Sent> {
+pub async fn send(ctx: &Ctx, channel: ChannelRef, new: &NewMessage) -> Result<Sent> {
     submit(ctx, channel, new)?
         .await
         .map_err(|_| Error::new(ErrorCode::Unavailable))?
@@ -63,7 +63,7 @@ pub async fn send(ctx: &Ctx, channel: ChannelRef, new: NewMessage) -> Result<Sen
 ///
 /// # Errors
 /// The code of the field that is wrong; 20503 when too many are waiting.
-pub fn submit(ctx: &Ctx, channel: ChannelRef, new: NewMessage) -> Result<oneshot::Receiver<Result<Sent>>> {
+pub fn submit(ctx: &Ctx, channel: ChannelRef, new: &NewMessage) -> Result<oneshot::Receiver<Result<Sent>>> {
     if let Some(media) = &new.media_sid
         && !media.is_empty()
     {

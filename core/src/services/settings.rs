@@ -169,7 +169,7 @@ pub(super) async fn apply(core: &Core, row: &mut service::Model, update: UpdateS
         };
     }
     if let Some(filters) = update.webhook_filters {
-        row.webhook_filters = webhook_filters(filters)?;
+        row.webhook_filters = webhook_filters(&filters)?;
     }
     if let Some(message) = update.media_compatibility_message {
         row.media_compatibility_message = (!message.is_empty()).then_some(message);
@@ -226,7 +226,7 @@ fn webhook_url(core: &Core, field: &str, text: &str) -> Result<Option<String>> {
     Ok(Some(text.to_owned()))
 }
 
-fn webhook_filters(filters: Vec<String>) -> Result<Option<Value>> {
+fn webhook_filters(filters: &[String]) -> Result<Option<Value>> {
     if filters.iter().all(String::is_empty) {
         return Ok(None);
     }

@@ -83,7 +83,7 @@ pub fn parameters(event_type: &str, origin: &Origin, event: &Event) -> Vec<(&'st
 struct Parameters(Vec<(&'static str, String)>);
 
 impl Parameters {
-    fn add(&mut self, name: &'static str, value: impl ToString) {
+    fn add(&mut self, name: &'static str, value: &(impl ToString + ?Sized)) {
         self.0.push((name, value.to_string()));
     }
 
@@ -94,73 +94,73 @@ impl Parameters {
     }
 
     fn message(&mut self, event: &Event, message: &message::Model) {
-        self.add("MessageSid", message.id);
-        self.add("Index", message.idx);
-        self.add("ChannelSid", message.channel_id);
-        self.add("Body", message.body.as_deref().unwrap_or_default());
+        self.add("MessageSid", &message.id);
+        self.add("Index", &message.idx);
+        self.add("ChannelSid", &message.channel_id);
+        self.add("Body", &message.body.as_deref().unwrap_or_default());
         self.add("Attributes", &message.attributes);
         self.add("From", &message.author);
-        self.add("DateCreated", message.date_created.to_millis_text());
+        self.add("DateCreated", &message.date_created.to_millis_text());
         match event.kind {
             EventKind::MessageUpdated => {
                 self.add("ModifiedBy", &event.identity);
-                self.add("DateUpdated", message.date_updated.to_millis_text());
+                self.add("DateUpdated", &message.date_updated.to_millis_text());
             }
             EventKind::MessageRemoved => {
                 self.add("RemovedBy", &event.identity);
-                self.add("DateRemoved", event.at.to_millis_text());
+                self.add("DateRemoved", &event.at.to_millis_text());
             }
             _ => {}
         }
     }
 
     fn channel(&mut self, event: &Event, channel: &channel::Model) {
-        self.add("ChannelSid", channel.id);
+        self.add("ChannelSid", &channel.id);
         self.add("Attributes", &channel.attributes);
-        self.add("DateCreated", channel.date_created.to_millis_text());
+        self.add("DateCreated", &channel.date_created.to_millis_text());
         self.add("CreatedBy", &channel.created_by);
         self.optional("FriendlyName", channel.friendly_name.as_deref());
         self.optional("UniqueName", channel.unique_name.as_deref());
         self.add("ChannelType", &channel.kind);
         match event.kind {
-            EventKind::ChannelUpdated => self.add("DateUpdated", channel.date_updated.to_millis_text()),
-            EventKind::ChannelRemoved => self.add("DateDestroyed", event.at.to_millis_text()),
+            EventKind::ChannelUpdated => self.add("DateUpdated", &channel.date_updated.to_millis_text()),
+            EventKind::ChannelRemoved => self.add("DateDestroyed", &event.at.to_millis_text()),
             _ => {}
         }
     }
 
     fn member(&mut self, event: &Event, member: &member::Model) {
         let own = event.identity == member.identity;
-        self.add("MemberSid", member.id);
-        self.add("ChannelSid", member.channel_id);
+        self.add("MemberSid", &member.id);
+        self.add("ChannelSid", &member.channel_id);
         self.add("Identity", &member.identity);
-        self.add("RoleSid", member.role_id);
-        self.add("DateCreated", member.date_created.to_millis_text());
+        self.add("RoleSid", &member.role_id);
+        self.add("DateCreated", &member.date_created.to_millis_text());
         match event.kind {
-            EventKind::MemberJoined => self.add("Reason", if own { "JOINED" } else { "ADDED" }),
+            EventKind::MemberJoined => self.add("Reason", &if own { "JOINED" } else { "ADDED" }),
             EventKind::MemberLeft => {
-                self.add("Reason", if own { "LEFT" } else { "REMOVED" });
-                self.add("DateRemoved", event.at.to_millis_text());
+                self.add("Reason", &if own { "LEFT" } else { "REMOVED" });
+                self.add("DateRemoved", &event.at.to_millis_text());
             }
             _ => {
                 self.add("Attributes", &member.attributes);
                 if let Some(index) = member.last_consumed_message_index {
-                    self.add("LastConsumedMessageIndex", index);
+                    self.add("LastConsumedMessageIndex", &index);
                 }
-                self.add("DateUpdated", member.date_updated.to_millis_text());
+                self.add("DateUpdated", &member.date_updated.to_millis_text());
             }
         }
     }
 
     fn user(&mut self, event: &Event, user: &user::Model) {
-        self.add("UserSid", user.id);
+        self.add("UserSid", &user.id);
         self.add("Identity", &user.identity);
-        self.add("RoleSid", user.role_id);
+        self.add("RoleSid", &user.role_id);
         self.optional("FriendlyName", user.friendly_name.as_deref());
         self.add("Attributes", &user.attributes);
-        self.add("DateCreated", user.date_created.to_millis_text());
+        self.add("DateCreated", &user.date_created.to_millis_text());
         if event.kind == EventKind::UserUpdated {
-            self.add("DateUpdated", user.date_updated.to_millis_text());
+            self.add("DateUpdated", &user.date_updated.to_millis_text());
         }
     }
 }

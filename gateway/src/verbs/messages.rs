@@ -51,7 +51,7 @@ impl Session {
             media_sid: args.owned_text("media_sid")?,
             ..NewMessage::default()
         };
-        messages::submit(&self.ctx, args.channel()?, new)
+        messages::submit(&self.ctx, args.channel()?, &new)
     }
 
     fn sent_view(&self, sent: &Sent) -> Answer {

@@ -78,11 +78,7 @@ impl Session {
     /// Carries out one event of the client.
     pub(crate) async fn handle(self: &Arc<Self>, event: IncomingEvent) {
         let ack = event.ack;
-        let args = event
-            .args
-            .first()
-            .map(|args| Args::parse(args))
-            .unwrap_or_else(|| Args::parse("null"));
+        let args = Args::parse(event.args.first().map_or("null", |args| args));
         let args = match args {
             Ok(args) => args,
             Err(error) => return respond(ack, Err(error)),

@@ -47,10 +47,10 @@ impl Typing {
     }
 
     /// The first sign of typing is told; later ones only put the end off.
-    fn begin(&self, typist: Typist, timeout: Duration) {
+    fn begin(&self, typist: &Typist, timeout: Duration) {
         let until = Instant::now() + timeout;
         if self.typists.lock().insert(typist.clone(), until).is_none() {
-            self.tell(EventKind::TypingStarted, &typist);
+            self.tell(EventKind::TypingStarted, typist);
         }
     }
 
@@ -117,7 +117,7 @@ impl Session {
         access.require(hubbub_core::permissions::Permission::SendMessage)?;
         self.hub
             .typing
-            .begin(self.typist(access.channel.id), timeout(&ctx.service));
+            .begin(&self.typist(access.channel.id), timeout(&ctx.service));
         data(&json!({}))
     }
 

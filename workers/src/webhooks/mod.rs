@@ -102,7 +102,7 @@ impl Dispatcher {
             match ledger::due_services(self.core.db.reader(), SERVICES).await {
                 Ok(services) => services.into_iter().for_each(|service| self.want(service)),
                 Err(error) => {
-                    tracing::warn!(?error, "the ledger of webhooks could not be read; trying again")
+                    tracing::warn!(?error, "the ledger of webhooks could not be read; trying again");
                 }
             }
         }
