@@ -141,6 +141,8 @@ class PythonClient:
         return self._client.transport()
 
     async def disconnect(self):
+        # python-engineio forgets its goodbye when a POST is still under way: let it finish what it has to say.
+        await asyncio.wait_for(self._client.eio.queue.join(), 5)
         await self._client.disconnect()
 
     async def cut(self):
