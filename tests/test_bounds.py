@@ -1,9 +1,8 @@
-"""What the embedded default may cost: time to start, memory when idle, memory for idle sockets."""
+"""What the embedded default may cost in memory: idle, and with idle sockets. Times are for the benchmarks."""
 
 import asyncio
 import json
 import resource
-import time
 
 import aiohttp
 import pytest
@@ -42,15 +41,9 @@ async def connect(session, url, token):
     assert (await socket.receive(20)).data.startswith('42["initialized"')
 
 
-async def test_an_idle_server_is_up_within_a_second_and_small_and_a_thousand_sockets_add_little(
-    tmp_path, driver, many_files
-):
+async def test_an_idle_server_is_small_and_a_thousand_sockets_add_little(tmp_path, driver, many_files):
     with running("embedded", tmp_path) as cluster:
         [node] = cluster.nodes
-        assert node.stop() == 0
-        started = time.monotonic()
-        cluster.restart()
-        assert time.monotonic() - started < 1, "start to ready, on a data folder that exists"
         chat = Chat(cluster, driver, "bounds")
         before = resident(node)
         assert before < 60 * MIB, before / MIB
