@@ -88,7 +88,7 @@ class Chat:
         return await somebody.connect(next(self._gateways), token)
 
     async def close(self):
-        """Everybody leaves, and leaving takes no time."""
+        """Everybody leaves. At worst that takes a ping: python-engineio may forget to say that it goes."""
         present = [somebody for somebody in self.people if somebody.connected and somebody.ended is None]
-        await asyncio.wait_for(asyncio.gather(*(somebody.leaves() for somebody in present)), 5)
+        await asyncio.wait_for(asyncio.gather(*(somebody.leaves() for somebody in present)), 30)
         self.rest.close()

@@ -7,7 +7,7 @@ import time
 PAUSE = 0.05
 
 
-async def eventually(condition, within=5.0, because="the condition holds"):
+async def eventually(condition, within=10.0, because="the condition holds"):
     """The first truthy answer of `condition` (plain or async); fails when none came within the deadline."""
     deadline = time.monotonic() + within
     while True:
