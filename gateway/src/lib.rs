@@ -8,6 +8,7 @@ mod client;
 pub mod engine_io;
 pub mod hub;
 pub mod socket_io;
+mod token_life;
 pub mod verbs;
 
 use std::{sync::Arc, time::Duration};

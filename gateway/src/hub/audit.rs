@@ -18,7 +18,7 @@ use hubbub_core::{
 use serde_json::json;
 
 use super::{Hub, RoomKey};
-use crate::client::{Client, TokenNews};
+use crate::{client::Client, token_life::TokenNews};
 
 /// How often the rooms are compared with the database. Cursors grow with this, and what the bus lost is found
 /// after this at the latest.

@@ -1,0 +1,117 @@
+//! Members of a channel, addressed by SID or identity.
+
+mod membership;
+mod update;
+mod view;
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select};
+
+pub use membership::{NewMember, create, delete, join, leave};
+pub(crate) use membership::{begin, end};
+pub use update::{UpdateMember, consume, update};
+pub use view::{MemberView, view};
+
+use crate::{
+    channels,
+    ctx::Ctx,
+    entities::member,
+    error::{Error, ErrorCode, Result},
+    input::{ChannelRef, MemberRef},
+    paging::{self, Key, Order, Page, PageRequest},
+    sid::{ChannelSid, ServiceSid},
+};
+
+/// The notification level of a new membership.
+pub const DEFAULT_NOTIFICATIONS: &str = "default";
+
+fn scoped(service: ServiceSid, channel: ChannelSid) -> Select<member::Entity> {
+    member::Entity::find()
+        .filter(member::Column::ServiceId.eq(service))
+        .filter(member::Column::ChannelId.eq(channel))
+}
+
+/// The member so addressed, if there is one.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn find(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    channel: ChannelSid,
+    member: &MemberRef,
+) -> Result<Option<member::Model>> {
+    let select = match member {
+        MemberRef::Sid(id) => scoped(service, channel).filter(member::Column::Id.eq(*id)),
+        MemberRef::Identity(identity) => {
+            scoped(service, channel).filter(member::Column::Identity.eq(identity))
+        }
+    };
+    Ok(select.one(db).await?)
+}
+
+fn missing(ctx: &Ctx, channel: &ChannelRef, member: &MemberRef) -> Error {
+    ctx.not_found(format_args!("Channels/{channel}/Members/{member}"))
+}
+
+/// The member so addressed.
+///
+/// # Errors
+/// 20404 when there is no such channel or member; 50400 when the caller may not see it.
+pub async fn get(ctx: &Ctx, channel: &ChannelRef, member: &MemberRef) -> Result<member::Model> {
+    let access = channels::access(ctx, ctx.reader(), channel).await?;
+    access.may_read()?;
+    find(ctx.reader(), ctx.scope(), access.channel.id, member)
+        .await?
+        .ok_or_else(|| missing(ctx, channel, member))
+}
+
+/// The channel's members, oldest first; those of `identities` only, when any are given.
+///
+/// # Errors
+/// 20404 when there is no such channel; 50400 when the caller may not see it.
+pub async fn list(
+    ctx: &Ctx,
+    channel: &ChannelRef,
+    identities: &[String],
+    request: &PageRequest,
+) -> Result<Page<member::Model>> {
+    let access = channels::access(ctx, ctx.reader(), channel).await?;
+    access.may_read()?;
+    let mut select = scoped(ctx.scope(), access.channel.id);
+    if !identities.is_empty() {
+        select = select.filter(member::Column::Identity.is_in(identities));
+    }
+    paging::fetch(
+        ctx.reader(),
+        select,
+        member::Column::Id,
+        Order::Ascending,
+        request,
+        |row: &member::Model| Key::Uuid(row.id.0),
+    )
+    .await
+}
+
+/// Every membership of a user, those of deleted channels included.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn of_user(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    identity: &str,
+) -> Result<Vec<member::Model>> {
+    Ok(member::Entity::find()
+        .filter(member::Column::ServiceId.eq(service))
+        .filter(member::Column::Identity.eq(identity))
+        .all(db)
+        .await?)
+}
+
+fn consumed_index(index: i64) -> Result<i64> {
+    if index < 0 {
+        Err(ErrorCode::ConsumedIndex.into())
+    } else {
+        Ok(index)
+    }
+}

@@ -1,0 +1,155 @@
+//! Changing a membership, and moving the read horizon.
+
+use sea_orm::{ActiveModelTrait, IntoActiveModel};
+
+use super::{consumed_index, find, missing};
+use crate::{
+    change::Change,
+    channels,
+    ctx::Ctx,
+    entities::{channel, member},
+    error::{ErrorCode, Result},
+    events::{EventKind, Resource},
+    input::{self, ChannelRef, MemberRef},
+    permissions::Permission,
+    roles,
+    timestamp::Timestamp,
+};
+
+/// What to change of a membership; `None` leaves it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateMember {
+    /// A role of type `channel`.
+    pub role_sid: Option<String>,
+    /// JSON text.
+    pub attributes: Option<String>,
+    /// The read horizon; `Some(None)` clears it.
+    pub last_consumed_message_index: Option<Option<i64>>,
+    /// When it was set.
+    pub last_consumption_timestamp: Option<Timestamp>,
+    /// For imports.
+    pub date_created: Option<Timestamp>,
+    /// For imports.
+    pub date_updated: Option<Timestamp>,
+}
+
+/// A backend may change everything of a membership; a user attributes, as far as its roles allow.
+fn may_update(ctx: &Ctx, access: &channels::Access, member: &MemberRef, update: &UpdateMember) -> Result<()> {
+    if ctx.caller.identity().is_none() {
+        return Ok(());
+    }
+    if update.role_sid.is_some() {
+        return Err(ErrorCode::RoleNotSettable.into());
+    }
+    let own = access.member.as_ref().is_some_and(|own| match member {
+        MemberRef::Sid(id) => own.id == *id,
+        MemberRef::Identity(identity) => own.identity == *identity,
+    });
+    if own && update.attributes.is_none() {
+        return Ok(());
+    }
+    if own {
+        access.require_either(
+            Permission::EditOwnMemberAttributes,
+            Permission::EditAnyMemberAttributes,
+        )
+    } else {
+        access.require(Permission::EditAnyMemberAttributes)
+    }
+}
+
+/// Changes a membership. A backend may move the read horizon to wherever it likes.
+///
+/// # Errors
+/// 20404; 50107 when the caller's roles do not allow it; the code of the field that is wrong.
+pub async fn update(
+    ctx: &Ctx,
+    channel: &ChannelRef,
+    member: &MemberRef,
+    update: UpdateMember,
+) -> Result<member::Model> {
+    let mut change = Change::begin(ctx).await?;
+    let access = channels::lock_access(ctx, &change.tx, channel).await?;
+    may_update(ctx, &access, member, &update)?;
+    let mut channel_row = access.channel;
+    let mut row = find(&change.tx, ctx.scope(), channel_row.id, member)
+        .await?
+        .ok_or_else(|| missing(ctx, channel, member))?;
+    let now = Timestamp::now();
+    if let Some(sid) = &update.role_sid {
+        row.role_id = roles::of_kind(&change.tx, ctx.scope(), sid, roles::CHANNEL)
+            .await?
+            .id;
+    }
+    if let Some(text) = &update.attributes {
+        row.attributes = input::small_attributes(text)?;
+    }
+    if let Some(horizon) = update.last_consumed_message_index {
+        row.last_consumed_message_index = horizon.map(consumed_index).transpose()?;
+        row.last_consumption_timestamp = horizon.map(|_| now);
+    }
+    if let Some(moment) = update.last_consumption_timestamp {
+        row.last_consumption_timestamp = Some(moment);
+    }
+    if let Some(date) = update.date_created {
+        row.date_created = date;
+    }
+    row.date_updated = update.date_updated.unwrap_or(now);
+    let row = store_updated(&mut change, &mut channel_row, row).await?;
+    change.commit().await?;
+    Ok(row)
+}
+
+/// Moves the calling user's read horizon forward, never back.
+///
+/// # Errors
+/// 50400 when it is not a member; 50406 when the index is negative or no message has had it yet.
+pub async fn consume(ctx: &Ctx, channel: &ChannelRef, index: i64) -> Result<member::Model> {
+    let index = consumed_index(index)?;
+    // Most reports move nothing: those need no lock.
+    let access = channels::access(ctx, ctx.reader(), channel).await?;
+    let index = std::cmp::min(index, access.channel.next_index - 1);
+    let own = access.membership()?.clone();
+    if index < 0
+        || own
+            .last_consumed_message_index
+            .is_some_and(|horizon| horizon >= index)
+    {
+        return Ok(own);
+    }
+    let mut change = Change::begin(ctx).await?;
+    let mut row = channels::lock(&change.tx, ctx.scope(), channel)
+        .await?
+        .ok_or_else(|| channels::missing(ctx, channel))?;
+    let own = MemberRef::Identity(own.identity);
+    let mut member = find(&change.tx, ctx.scope(), row.id, &own)
+        .await?
+        .ok_or(ErrorCode::NotAMember)?;
+    if member
+        .last_consumed_message_index
+        .is_some_and(|horizon| horizon >= index)
+    {
+        return Ok(member);
+    }
+    member.last_consumed_message_index = Some(index);
+    member.last_consumption_timestamp = Some(Timestamp::now());
+    let member = store_updated(&mut change, &mut row, member).await?;
+    change.commit().await?;
+    Ok(member)
+}
+
+async fn store_updated(
+    change: &mut Change<'_>,
+    channel: &mut channel::Model,
+    row: member::Model,
+) -> Result<member::Model> {
+    let row = row.into_active_model().reset_all().update(&change.tx).await?;
+    change
+        .record(channel, EventKind::MemberUpdated, |_| Resource::Member {
+            member: Box::new(row.clone()),
+            channel: None,
+        })
+        .await?;
+    channels::store(&change.tx, channel).await?;
+    Ok(row)
+}
