@@ -21,6 +21,10 @@ use uuid::Uuid;
 
 use crate::{config::Config, first_start, store::Store};
 
+/// How long a start waits for the broker.
+const BROKER_PATIENCE: Duration = Duration::from_secs(5);
+/// How often it looks.
+const BROKER_PACE: Duration = Duration::from_millis(10);
 /// How long sockets may take to hear that they must come back elsewhere.
 const DRAIN_SOCKETS: Duration = Duration::from_secs(3);
 /// How long requests in flight may take to end.
@@ -69,6 +73,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let handle = server.handle();
     let serving = tokio::spawn(server);
 
+    wait_for_broker(&core).await;
     announce(address)?;
     tokio::select! {
         _ = terminate.recv() => {}
@@ -88,6 +93,21 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     serving.await??;
     core.db.clone().close().await;
     Ok(())
+}
+
+/// Gives the links to the broker a moment to come up, so that a process that says it is ready is. A broker that is
+/// away does not keep it from serving.
+async fn wait_for_broker(core: &Core) {
+    let connected = async {
+        while !core.bus.is_connected() {
+            tokio::time::sleep(BROKER_PACE).await;
+        }
+    };
+    if tokio::time::timeout(BROKER_PATIENCE, connected).await.is_err() {
+        tracing::warn!(
+            "the broker is away: sends are accepted and told to this process's sockets; the rest follows when it is back"
+        );
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the ready line is a contract")]
