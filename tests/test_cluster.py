@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import httpx
 import pytest
 
 from harness.services import restart_rabbitmq
@@ -101,3 +102,9 @@ async def test_a_broker_restart_loses_nothing_and_heals_by_itself(chat, both, re
         because="the webhooks of all arrive",
     )
     assert all(node.is_alive() for node in chat.cluster.nodes)
+    for node in chat.cluster.nodes:
+        await eventually(
+            lambda url=node.url: httpx.get(f"{url}/readyz").status_code == httpx.codes.OK,
+            within=HEALED_WITHIN,
+            because=f"{node.name} is ready again",
+        )

@@ -24,7 +24,8 @@ def test_every_node_tells_its_health_without_credentials(cluster):
     for node in cluster.nodes:
         door = Rest(node.url)
         assert door.get("/healthz").status_code == 200, node.name
-        assert door.get("/readyz").status_code == 200, node.name
+        ready = door.get("/readyz")
+        assert ready.status_code == 200, f"{node.name}: {ready.text}\n{node.log_tail()}"
         door.close()
 
 
