@@ -67,7 +67,7 @@ struct Figures {
 }
 
 impl MessageWriter {
-    /// Starts the writers: one for SQLite, two for Postgres, so that one batch is prepared while another commits.
+    /// Starts the writers: one for SQLite; two for Postgres, so that services in different lanes commit side by side.
     pub(crate) fn start(db: &Db, publisher: &Publisher) -> Self {
         let lanes = if db.backend() == DbBackend::Postgres { 2 } else { 1 };
         let figures = Arc::new(Figures::default());
