@@ -89,7 +89,9 @@ catalogue! {
     IdentityLooksLikeSid 50206 400 "Identity must not look like a user SID";
     IdentityTooLong 50207 400 "Identity is too long (at most 256 characters)";
     UserChannelLimit 50208 403 "The user's channel limit is reached";
+    BindingType 50209 400 "BindingType must be apn, gcm or fcm";
     NotificationLevel 50210 400 "NotificationLevel must be default or muted";
+    AlreadyInvited 50212 409 "User is already invited to the channel";
     ChannelNotFound 50300 404 "Channel not found";
     ChannelKeyMissing 50301 400 "The channel is missing: give its SID or unique_name";
     AttributesTooLong 50303 400 "Attributes are too long";
@@ -99,6 +101,17 @@ catalogue! {
     DateCreatedInvalid 50308 400 "DateCreated must be an ISO 8601 date, such as 2015-12-16T22:18:37Z";
     DateUpdatedInvalid 50309 400 "DateUpdated must be an ISO 8601 date, such as 2015-12-16T22:18:37Z";
     AuthorTooLong 50310 400 "The author is too long (at most 256 characters)";
+    TooManyWebhooks 50321 400 "A channel can have at most 5 webhooks";
+    TooManyTriggers 50322 400 "A webhook can have at most 5 triggers";
+    ChannelWebhookType 50324 400 "Type must be webhook, trigger or studio";
+    ChannelWebhookFilter 50325 400 "Configuration.Filters must name post-events";
+    ChannelWebhookTrigger 50326 400 "Configuration.Triggers must be keywords";
+    ChannelWebhookFlowSid 50327 400 "Configuration.FlowSid must be FW and 32 hexadecimal digits";
+    ChannelWebhookTypeMissing 50328 400 "Type is missing: webhook, trigger or studio";
+    ChannelWebhookUrlMissing 50329 400 "Configuration.Url is missing";
+    ChannelWebhookFilterMissing 50330 400 "Configuration.Filters is missing";
+    ChannelWebhookTriggerMissing 50331 400 "Configuration.Triggers is missing";
+    ChannelWebhookUrlTooLong 50332 400 "Configuration.Url is too long (at most 2048 characters)";
     NotAMember 50400 403 "User is not a member of the channel";
     MemberNotFound 50402 404 "Member not found";
     ChannelMemberLimit 50403 403 "The channel's member limit is reached";
@@ -110,6 +123,8 @@ catalogue! {
     LastUpdatedByTooLong 50505 400 "LastUpdatedBy is too long (at most 256 characters)";
     MediaNotFound 50507 400 "Media not found";
     MessageIndexFormat 50516 400 "The message index must be a whole number of 0 or more";
+    InviteNotFound 50601 404 "Invite not found";
+    InviteNotDeclinable 50602 409 "The invite cannot be declined: the user is a member already";
 }
 
 /// A refusal: an entry of the catalogue, and a message that names the field or the missing permission.

@@ -162,4 +162,16 @@ sids! {
     EventSid = "EV";
     /// A webhook delivery in the ledger.
     DeliverySid = "WD";
+    /// An invite to a channel.
+    InviteSid = "IN";
+    /// A device that push notifications go to.
+    BindingSid = "BS";
+    /// The credentials of a push service.
+    CredentialSid = "CR";
+    /// A webhook of a channel.
+    WebhookSid = "WH";
+    /// A declared index over an attribute.
+    AttributeIndexSid = "AI";
+    /// An entry of the audit log.
+    AuditEventSid = "AE";
 }
