@@ -4,6 +4,8 @@
 pub mod access_tokens;
 pub mod accounts;
 pub mod api_keys;
+pub mod attribute_indexes;
+pub mod attributes;
 pub mod broker;
 mod change;
 pub mod channels;

@@ -14,6 +14,7 @@ mod m20261122_000006_create_channel_events;
 mod m20261122_000007_create_outbox;
 mod m20261122_000008_create_webhook_deliveries;
 mod m20261122_000009_create_idempotency_keys;
+mod m20261122_000030_create_attribute_indexes;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000007_create_outbox::Migration),
             Box::new(m20261122_000008_create_webhook_deliveries::Migration),
             Box::new(m20261122_000009_create_idempotency_keys::Migration),
+            Box::new(m20261122_000030_create_attribute_indexes::Migration),
         ]
     }
 }

@@ -2,6 +2,9 @@
 
 pub mod account;
 pub mod api_key;
+pub mod attribute_element;
+pub mod attribute_entry;
+pub mod attribute_index;
 pub mod channel;
 pub mod channel_event;
 pub mod idempotency_key;
