@@ -19,10 +19,10 @@ use crate::{
 };
 
 /// A transaction in progress. Dropped without [`Change::commit`], it never happened.
-pub struct Change<'a> {
+pub(crate) struct Change<'a> {
     ctx: &'a Ctx,
     /// For the statements of the change.
-    pub tx: DatabaseTransaction,
+    pub(crate) tx: DatabaseTransaction,
     began: Instant,
     events: Vec<Event>,
     controls: Vec<Control>,
@@ -33,7 +33,7 @@ impl<'a> Change<'a> {
     ///
     /// # Errors
     /// 20503 when the database is away.
-    pub async fn begin(ctx: &'a Ctx) -> Result<Self> {
+    pub(crate) async fn begin(ctx: &'a Ctx) -> Result<Self> {
         let tx = ctx.core.db.begin().await?;
         Ok(Self {
             ctx,
@@ -49,27 +49,47 @@ impl<'a> Change<'a> {
     ///
     /// # Errors
     /// Whatever the database refuses.
-    pub async fn record(
+    pub(crate) async fn record(
         &mut self,
         channel: &mut channel::Model,
         kind: EventKind,
-        resource: impl FnOnce(&channel::Model) -> Resource,
+        resource: impl FnOnce(&mut channel::Model) -> Resource,
     ) -> Result<()> {
-        advance(channel, Timestamp::now());
-        let event = self.event(kind, resource(channel), Some(channel));
-        log::append(&self.tx, &event).await?;
-        self.events.push(event);
-        Ok(())
+        self.record_all(channel, kind, [resource]).await
+    }
+
+    /// Makes the channel's next durable events, one for each resource, and writes them to the log at once. The same
+    /// holds for the channel as in [`Change::record`].
+    ///
+    /// # Errors
+    /// Whatever the database refuses.
+    pub(crate) async fn record_all<R>(
+        &mut self,
+        channel: &mut channel::Model,
+        kind: EventKind,
+        resources: impl IntoIterator<Item = R>,
+    ) -> Result<()>
+    where
+        R: FnOnce(&mut channel::Model) -> Resource,
+    {
+        let first = self.events.len();
+        for resource in resources {
+            advance(channel, Timestamp::now());
+            let resource = resource(channel);
+            let event = self.event(kind, resource, Some(channel));
+            self.events.push(event);
+        }
+        log::append(&self.tx, &self.events[first..]).await
     }
 
     /// Makes an event that belongs to no channel.
-    pub fn tell(&mut self, kind: EventKind, resource: Resource) {
+    pub(crate) fn tell(&mut self, kind: EventKind, resource: Resource) {
         let event = self.event(kind, resource, None);
         self.events.push(event);
     }
 
     /// Has every gateway act on this once the change is committed.
-    pub fn control(&mut self, control: Control) {
+    pub(crate) fn control(&mut self, control: Control) {
         self.controls.push(control);
     }
 
@@ -93,7 +113,7 @@ impl<'a> Change<'a> {
     /// # Errors
     /// 20503 when the transaction took longer than [`TRANSACTION_LIMIT`] or the database went away; nothing happened
     /// then, unless the connection broke during the commit itself.
-    pub async fn commit(self) -> Result<()> {
+    pub(crate) async fn commit(self) -> Result<()> {
         let Self {
             ctx,
             tx,

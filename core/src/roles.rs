@@ -38,6 +38,15 @@ pub async fn get(ctx: &Ctx, id: RoleSid) -> Result<role::Model> {
         .ok_or_else(|| ctx.not_found(format_args!("Roles/{id}")))
 }
 
+/// What the service's role of this SID allows; nothing when there is none.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn permissions(db: &impl ConnectionTrait, service: ServiceSid, id: RoleSid) -> Result<Permissions> {
+    let role = role::Entity::find_by_id((service, id)).one(db).await?;
+    Ok(role.map(|role| role.permissions).unwrap_or_default())
+}
+
 /// The service's roles, oldest first.
 ///
 /// # Errors

@@ -1,10 +1,10 @@
 //! Users of a service, addressed by SID or identity. They spring up when a token or a membership first names them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    Select, sea_query::OnConflict,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, Select, sea_query::OnConflict,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,8 +13,7 @@ use crate::{
     change::Change,
     channels,
     ctx::{BaseUrl, Ctx},
-    db::is_duplicate,
-    entities::{role, user},
+    entities::user,
     error::{Error, ErrorCode, Result},
     events::{EventKind, Resource, publisher::Control},
     input::{self, Identity, UserRef},
@@ -118,44 +117,69 @@ pub struct NewUser {
 /// # Errors
 /// 50201 when there is one of this identity; the code of the field that is wrong; 20006 for users.
 pub async fn create(ctx: &Ctx, new: NewUser) -> Result<user::Model> {
+    create_all(ctx, vec![Ok(new)])
+        .await?
+        .pop()
+        .unwrap_or_else(|| Err(Error::internal("a user to be was lost")))
+}
+
+/// Makes many users, in one transaction; who cannot be made fails alone. The answers are in the order of `new`.
+///
+/// # Errors
+/// 20006 for users; each answer as [`create`].
+pub async fn create_all(ctx: &Ctx, new: Vec<Result<NewUser>>) -> Result<Vec<Result<user::Model>>> {
     ctx.backend_only()?;
+    let mut change = Change::begin(ctx).await?;
+    let mut answers = Vec::with_capacity(new.len());
+    let mut named = HashSet::new();
+    for new in new {
+        answers.push(match new {
+            Ok(new) if !named.insert(new.identity.clone()) => Err(ErrorCode::UserExists.into()),
+            Ok(new) => prepare(ctx, &change, new).await,
+            Err(refusal) => Err(refusal),
+        });
+    }
+    let wanted: Vec<user::Model> = answers.iter().flatten().cloned().collect();
+    let made: HashSet<UserSid> = insert_missing(&mut change, wanted)
+        .await?
+        .into_iter()
+        .map(|row| row.id)
+        .collect();
+    for answer in &mut answers {
+        if answer.as_ref().is_ok_and(|row| !made.contains(&row.id)) {
+            *answer = Err(ErrorCode::UserExists.into());
+        }
+    }
+    if !made.is_empty() {
+        change.commit().await?;
+    }
+    Ok(answers)
+}
+
+async fn prepare(ctx: &Ctx, change: &Change<'_>, new: NewUser) -> Result<user::Model> {
     let role_id = match &new.role_sid {
         Some(sid) => {
-            roles::of_kind(ctx.reader(), ctx.scope(), sid, roles::DEPLOYMENT)
+            roles::of_kind(&change.tx, ctx.scope(), sid, roles::DEPLOYMENT)
                 .await?
                 .id
         }
         None => ctx.service.default_service_role_id,
     };
-    let mut row = fresh(ctx, &new.identity, role_id);
+    let mut row = fresh(ctx, new.identity.as_str(), role_id);
     row.friendly_name = new
         .friendly_name
         .as_deref()
         .map_or(Ok(None), input::friendly_name)?;
     row.attributes = input::small_attributes(new.attributes.as_deref().unwrap_or_default())?;
-    let mut change = Change::begin(ctx).await?;
-    let row = row
-        .into_active_model()
-        .insert(&change.tx)
-        .await
-        .map_err(|error| {
-            if is_duplicate(&error, &["uq_users_identity", "users.identity"]) {
-                ErrorCode::UserExists.into()
-            } else {
-                Error::from(error)
-            }
-        })?;
-    change.tell(EventKind::UserAdded, Resource::User(Box::new(row.clone())));
-    change.commit().await?;
     Ok(row)
 }
 
-fn fresh(ctx: &Ctx, identity: &Identity, role_id: RoleSid) -> user::Model {
+fn fresh(ctx: &Ctx, identity: &str, role_id: RoleSid) -> user::Model {
     let now = Timestamp::now();
     user::Model {
         service_id: ctx.scope(),
         id: UserSid::generate(),
-        identity: identity.as_str().to_owned(),
+        identity: identity.to_owned(),
         role_id,
         friendly_name: None,
         attributes: "{}".to_owned(),
@@ -165,21 +189,62 @@ fn fresh(ctx: &Ctx, identity: &Identity, role_id: RoleSid) -> user::Model {
     }
 }
 
-/// The user of this identity, made within the change when it is the first time that it is named. Locked.
+/// The users of these identities by name, made within the change when it is the first time that they are named.
+/// Locked, in the order of their names.
 ///
 /// # Errors
 /// Whatever the database refuses.
-pub async fn ensure(ctx: &Ctx, change: &mut Change<'_>, identity: &Identity) -> Result<user::Model> {
-    let of_identity = || {
-        scoped(ctx.scope())
-            .filter(user::Column::Identity.eq(identity.as_str()))
-            .lock_exclusive()
-    };
-    if let Some(row) = of_identity().one(&change.tx).await? {
-        return Ok(row);
+pub(crate) async fn ensure_all(
+    ctx: &Ctx,
+    change: &mut Change<'_>,
+    identities: &[&str],
+) -> Result<HashMap<String, user::Model>> {
+    let mut identities = identities.to_vec();
+    identities.sort_unstable();
+    identities.dedup();
+    let mut known = locked(change, ctx.scope(), &identities).await?;
+    let missing: Vec<user::Model> = identities
+        .iter()
+        .filter(|identity| !known.contains_key(**identity))
+        .map(|identity| fresh(ctx, identity, ctx.service.default_service_role_id))
+        .collect();
+    for row in insert_missing(change, missing).await? {
+        known.insert(row.identity.clone(), row);
     }
-    let row = fresh(ctx, identity, ctx.service.default_service_role_id);
-    let inserted = user::Entity::insert(row.clone().into_active_model())
+    if known.len() < identities.len() {
+        // Somebody else made the others between the two statements.
+        known = locked(change, ctx.scope(), &identities).await?;
+    }
+    if known.len() < identities.len() {
+        // And deleted them at once: whoever tries again makes them.
+        return Err(ErrorCode::Unavailable.into());
+    }
+    Ok(known)
+}
+
+async fn locked(
+    change: &Change<'_>,
+    service: ServiceSid,
+    identities: &[&str],
+) -> Result<HashMap<String, user::Model>> {
+    if identities.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = scoped(service)
+        .filter(user::Column::Identity.is_in(identities.iter().copied()))
+        .order_by_asc(user::Column::Identity)
+        .lock_exclusive()
+        .all(&change.tx)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.identity.clone(), row)).collect())
+}
+
+/// Inserts those whose identities are free, announces them, and answers them.
+async fn insert_missing(change: &mut Change<'_>, rows: Vec<user::Model>) -> Result<Vec<user::Model>> {
+    if rows.is_empty() {
+        return Ok(rows);
+    }
+    let inserted = user::Entity::insert_many(rows.iter().map(|row| row.clone().into_active_model()))
         .on_conflict(
             OnConflict::columns([user::Column::ServiceId, user::Column::Identity])
                 .do_nothing()
@@ -187,15 +252,25 @@ pub async fn ensure(ctx: &Ctx, change: &mut Change<'_>, identity: &Identity) -> 
         )
         .exec_without_returning(&change.tx)
         .await?;
-    if inserted > 0 {
-        change.tell(EventKind::UserAdded, Resource::User(Box::new(row.clone())));
-        return Ok(row);
+    let mut made = rows;
+    if inserted < made.len() as u64 {
+        let ids = made.iter().map(|row| row.id);
+        let ours: HashSet<UserSid> = user::Entity::find()
+            .select_only()
+            .column(user::Column::Id)
+            .filter(user::Column::ServiceId.eq(made[0].service_id))
+            .filter(user::Column::Id.is_in(ids))
+            .into_tuple()
+            .all(&change.tx)
+            .await?
+            .into_iter()
+            .collect();
+        made.retain(|row| ours.contains(&row.id));
     }
-    // Somebody else made it between the two statements.
-    of_identity()
-        .one(&change.tx)
-        .await?
-        .ok_or_else(|| Error::internal("a user vanished while it was made"))
+    for row in &made {
+        change.tell(EventKind::UserAdded, Resource::User(Box::new(row.clone())));
+    }
+    Ok(made)
 }
 
 /// The user of this identity, made when it is the first time that a token names it.
@@ -213,7 +288,10 @@ pub async fn log_in(ctx: &Ctx, identity: &Identity) -> Result<user::Model> {
         return Ok(row);
     }
     let mut change = Change::begin(ctx).await?;
-    let row = ensure(ctx, &mut change, identity).await?;
+    let row = ensure_all(ctx, &mut change, &[identity.as_str()])
+        .await?
+        .remove(identity.as_str())
+        .ok_or_else(|| Error::internal("a user vanished while it was made"))?;
     change.commit().await?;
     Ok(row)
 }
@@ -329,8 +407,7 @@ pub async fn rights(db: &impl ConnectionTrait, service: ServiceSid, identity: &s
     let Some(user) = find(db, service, &UserRef::Identity(identity.to_owned())).await? else {
         return Ok(Permissions::default());
     };
-    let role = role::Entity::find_by_id((service, user.role_id)).one(db).await?;
-    Ok(role.map(|role| role.permissions).unwrap_or_default())
+    roles::permissions(db, service, user.role_id).await
 }
 
 /// A user.

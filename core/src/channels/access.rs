@@ -1,16 +1,16 @@
 //! What a caller may do in one channel. REST with account credentials may do everything; a user what its service
 //! role and, as a member, its channel role allow.
 
-use sea_orm::{ConnectionTrait, EntityTrait};
+use sea_orm::ConnectionTrait;
 
 use crate::{
     ctx::{Caller, Ctx},
-    entities::{channel, member, role},
+    entities::{channel, member},
     error::{Error, ErrorCode, Result},
     input::{ChannelRef, MemberRef},
     members,
     permissions::{Permission, Permissions},
-    users,
+    roles, users,
 };
 
 /// A caller's standing in a channel.
@@ -122,12 +122,8 @@ async fn of(ctx: &Ctx, db: &impl ConnectionTrait, channel: channel::Model) -> Re
     let own = MemberRef::Identity(identity.as_str().to_owned());
     let member = members::find(db, ctx.scope(), channel.id, &own).await?;
     let mut rights = users::rights(db, ctx.scope(), identity.as_str()).await?;
-    if let Some(member) = &member
-        && let Some(role) = role::Entity::find_by_id((ctx.scope(), member.role_id))
-            .one(db)
-            .await?
-    {
-        rights = rights.union(role.permissions);
+    if let Some(member) = &member {
+        rights = rights.union(roles::permissions(db, ctx.scope(), member.role_id).await?);
     }
     Ok(Access {
         channel,

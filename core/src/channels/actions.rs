@@ -14,8 +14,9 @@ use crate::{
     error::{Error, ErrorCode, Result},
     events::{EventKind, Resource},
     input::{self, ChannelRef},
-    members::{self, NewMember},
+    members::{self, Joining, NewMember, Roles},
     permissions::Permission,
+    roles,
     sid::ChannelSid,
     timestamp::Timestamp,
     users,
@@ -54,6 +55,66 @@ fn taken(error: sea_orm::DbErr) -> Error {
 /// 50307 when the service has a channel of that unique name; 50107 when the caller's role does not allow it; the code
 /// of the field that is wrong.
 pub async fn create(ctx: &Ctx, new: NewChannel) -> Result<channel::Model> {
+    create_with(ctx, &new, Vec::new()).await
+}
+
+/// Makes a channel together with its members, or not at all.
+///
+/// # Errors
+/// As [`create`], and as [`members::create`] for each member.
+pub(super) async fn create_with(
+    ctx: &Ctx,
+    new: &NewChannel,
+    others: Vec<NewMember>,
+) -> Result<channel::Model> {
+    let mut row = new_row(ctx, new)?;
+    let creator = ctx.caller.identity();
+    if let Some(creator) = creator {
+        // Makes the user when its token is the first that names it.
+        users::log_in(ctx, creator).await?;
+    }
+    let mut change = Change::begin(ctx).await?;
+    let mut joining = Vec::with_capacity(others.len() + 1);
+    if let Some(creator) = creator {
+        let role = ctx.service.default_channel_creator_role_id;
+        let mut rights = users::rights(&change.tx, ctx.scope(), creator.as_str()).await?;
+        if !rights.has(Permission::CreateChannel) {
+            return Err(Error::lacks(Permission::CreateChannel.name()));
+        }
+        rights = rights.union(roles::permissions(&change.tx, ctx.scope(), role).await?);
+        if others.iter().any(|other| other.identity != *creator) && !rights.has(Permission::AddMember) {
+            return Err(Error::lacks(Permission::AddMember.name()));
+        }
+        joining.push(Ok(Joining {
+            new: NewMember::new(creator.clone()),
+            role,
+        }));
+    }
+    let mut roles = Roles::default();
+    for new in others {
+        if Some(&new.identity) != creator {
+            let role = roles.of(ctx, &change, &row, &new).await?;
+            joining.push(Ok(Joining { new, role }));
+        }
+    }
+    // Recorded first, so that the row goes in with its `last_seq`.
+    change
+        .record(&mut row, EventKind::ChannelAdded, |row| {
+            Resource::Channel(Box::new(row.clone()))
+        })
+        .await?;
+    let mut row = row.into_active_model().insert(&change.tx).await.map_err(taken)?;
+    if !joining.is_empty() {
+        for joined in members::begin_all(ctx, &mut change, &mut row, joining).await? {
+            joined?;
+        }
+    }
+    change.commit().await?;
+    Ok(row)
+}
+
+/// The row of a channel to be.
+pub(super) fn new_row(ctx: &Ctx, new: &NewChannel) -> Result<channel::Model> {
     let now = Timestamp::now();
     let kind = match new.kind.as_deref() {
         None | Some("" | PUBLIC) => PUBLIC,
@@ -67,7 +128,7 @@ pub async fn create(ctx: &Ctx, new: NewChannel) -> Result<channel::Model> {
         _ => ctx.caller.actor().to_owned(),
     };
     let date_created = new.date_created.unwrap_or(now);
-    let mut row = channel::Model {
+    Ok(channel::Model {
         service_id: ctx.scope(),
         id: ChannelSid::generate(),
         unique_name: new.unique_name.as_deref().map_or(Ok(None), input::unique_name)?,
@@ -88,30 +149,7 @@ pub async fn create(ctx: &Ctx, new: NewChannel) -> Result<channel::Model> {
         deleted_at: None,
         date_created,
         date_updated: new.date_updated.unwrap_or(date_created),
-    };
-    let creator = ctx.caller.identity();
-    if let Some(creator) = creator {
-        // Makes the user when its token is the first that names it.
-        users::log_in(ctx, creator).await?;
-        let rights = users::rights(ctx.reader(), ctx.scope(), creator.as_str()).await?;
-        if !rights.has(Permission::CreateChannel) {
-            return Err(Error::lacks(Permission::CreateChannel.name()));
-        }
-    }
-    let mut change = Change::begin(ctx).await?;
-    // Recorded first, so that the row goes in with its `last_seq`.
-    change
-        .record(&mut row, EventKind::ChannelAdded, |row| {
-            Resource::Channel(Box::new(row.clone()))
-        })
-        .await?;
-    let mut row = row.into_active_model().insert(&change.tx).await.map_err(taken)?;
-    if let Some(creator) = creator {
-        let role = ctx.service.default_channel_creator_role_id;
-        members::begin(ctx, &mut change, &mut row, NewMember::new(creator.clone()), role).await?;
-    }
-    change.commit().await?;
-    Ok(row)
+    })
 }
 
 /// What to change of a channel; `None` leaves it as it is.

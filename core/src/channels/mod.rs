@@ -2,6 +2,7 @@
 
 mod access;
 mod actions;
+mod find_or_create;
 mod view;
 
 use sea_orm::{
@@ -12,6 +13,7 @@ use sea_orm::{
 pub(crate) use access::lock_access;
 pub use access::{Access, access};
 pub use actions::{NewChannel, UpdateChannel, create, delete, update};
+pub use find_or_create::{FoundOrCreated, find_or_create};
 pub use view::{ChannelView, view};
 
 use crate::{

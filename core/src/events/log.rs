@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use super::{Event, EventKind, Resource};
@@ -16,15 +15,30 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// Records the event. Arrivals of messages are not recorded here: the message's row is their record.
+/// How many rows one statement inserts.
+const ROWS: usize = 500;
+
+/// Records the events. Arrivals of messages are not recorded here: the message's row is their record.
 ///
 /// # Errors
 /// Whatever the database refuses.
-pub async fn append(db: &impl ConnectionTrait, event: &Event) -> Result<()> {
-    let (Some(channel_id), Some(seq)) = (event.channel, event.seq) else {
-        return Ok(());
+pub async fn append(db: &impl ConnectionTrait, events: &[Event]) -> Result<()> {
+    let rows = events.iter().filter_map(row).collect::<Result<Vec<_>>>()?;
+    for portion in rows.chunks(ROWS) {
+        channel_event::Entity::insert_many(portion.iter().map(|row| row.clone().into_active_model()))
+            .exec_without_returning(db)
+            .await?;
+    }
+    Ok(())
+}
+
+fn row(event: &Event) -> Option<Result<channel_event::Model>> {
+    let (channel_id, seq) = (event.channel?, event.seq?);
+    let payload = match serde_json::to_string(&event.resource) {
+        Ok(payload) => payload,
+        Err(error) => return Some(Err(Error::internal(error))),
     };
-    let row = channel_event::Model {
+    Some(Ok(channel_event::Model {
         service_id: event.service,
         channel_id,
         seq,
@@ -32,11 +46,9 @@ pub async fn append(db: &impl ConnectionTrait, event: &Event) -> Result<()> {
         kind: event.kind.name().to_owned(),
         identity: event.identity.clone(),
         subject: event.subject().map(str::to_owned),
-        payload: serde_json::to_string(&event.resource).map_err(Error::internal)?,
+        payload,
         committed_at: event.at,
-    };
-    row.into_active_model().insert(db).await?;
-    Ok(())
+    }))
 }
 
 /// A stretch of one channel's log.

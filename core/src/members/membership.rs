@@ -1,61 +1,26 @@
-//! Joining and leaving: each counted on both sides and recorded in the channel's order.
+//! Adding members, alone or many at once, and removing them.
 
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    sea_query::{Expr, ExprTrait},
+use std::collections::HashMap;
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use super::{
+    find,
+    joining::{Joining, NewMember, begin, begin_all, count_joined, with_channel},
+    missing,
 };
-
-use super::{DEFAULT_NOTIFICATIONS, consumed_index, find, missing};
 use crate::{
     change::Change,
-    channels,
+    channels::{self, Access},
     ctx::{Caller, Ctx},
-    db::is_duplicate,
-    entities::{channel, member, user},
-    error::{Error, ErrorCode, Result},
-    events::{EventKind, Resource},
-    input::{self, ChannelRef, Identity, MemberRef},
+    entities::{channel, member},
+    error::{ErrorCode, Result},
+    events::EventKind,
+    input::{ChannelRef, MemberRef},
     permissions::Permission,
     roles,
-    sid::{MemberSid, RoleSid, ServiceSid},
-    timestamp::Timestamp,
-    users,
+    sid::RoleSid,
 };
-
-/// A membership to make.
-#[derive(Debug, Clone)]
-pub struct NewMember {
-    /// Who.
-    pub identity: Identity,
-    /// A role of type `channel`; otherwise the creator's or the default one.
-    pub role_sid: Option<String>,
-    /// JSON text.
-    pub attributes: Option<String>,
-    /// The read horizon.
-    pub last_consumed_message_index: Option<i64>,
-    /// When it was set.
-    pub last_consumption_timestamp: Option<Timestamp>,
-    /// For imports.
-    pub date_created: Option<Timestamp>,
-    /// For imports.
-    pub date_updated: Option<Timestamp>,
-}
-
-impl NewMember {
-    /// This user, with the defaults.
-    #[must_use]
-    pub fn new(identity: Identity) -> Self {
-        Self {
-            identity,
-            role_sid: None,
-            attributes: None,
-            last_consumed_message_index: None,
-            last_consumption_timestamp: None,
-            date_created: None,
-            date_updated: None,
-        }
-    }
-}
 
 /// Makes a user a member; the user springs up when it is new.
 ///
@@ -64,25 +29,97 @@ impl NewMember {
 pub async fn create(ctx: &Ctx, channel: &ChannelRef, new: NewMember) -> Result<member::Model> {
     let mut change = Change::begin(ctx).await?;
     let access = channels::lock_access(ctx, &change.tx, channel).await?;
-    if ctx.caller.identity() == Some(&new.identity) {
-        access.may_see()?;
-        access.require(Permission::JoinChannel)?;
-    } else {
-        access.require(Permission::AddMember)?;
-    }
+    let joining = Roles::default().admit(ctx, &change, &access, new).await?;
     let mut channel = access.channel;
-    let role_id = match &new.role_sid {
-        Some(sid) => {
-            roles::of_kind(&change.tx, ctx.scope(), sid, roles::CHANNEL)
-                .await?
-                .id
-        }
-        None if channel.created_by == new.identity.as_str() => ctx.service.default_channel_creator_role_id,
-        None => ctx.service.default_channel_role_id,
-    };
-    let member = begin(ctx, &mut change, &mut channel, new, role_id).await?;
+    let member = begin(ctx, &mut change, &mut channel, joining).await?;
     change.commit().await?;
     Ok(member)
+}
+
+/// Makes many users members of one channel, in one transaction; who cannot be one fails alone. The answers are in the
+/// order of `new`.
+///
+/// # Errors
+/// 20404 when there is no such channel; each answer as [`create`].
+pub async fn create_all(
+    ctx: &Ctx,
+    channel: &ChannelRef,
+    new: Vec<Result<NewMember>>,
+) -> Result<Vec<Result<member::Model>>> {
+    let mut change = Change::begin(ctx).await?;
+    let access = channels::lock_access(ctx, &change.tx, channel).await?;
+    let mut roles = Roles::default();
+    let mut admitted = Vec::with_capacity(new.len());
+    for new in new {
+        admitted.push(match new {
+            Ok(new) => roles.admit(ctx, &change, &access, new).await,
+            Err(refusal) => Err(refusal),
+        });
+    }
+    let mut channel = access.channel;
+    let members = begin_all(ctx, &mut change, &mut channel, admitted).await?;
+    change.commit().await?;
+    Ok(members)
+}
+
+/// Roles that were looked up for members to be.
+#[derive(Default)]
+pub(crate) struct Roles(HashMap<String, Result<RoleSid, (ErrorCode, String)>>);
+
+impl Roles {
+    /// Checks that the caller may add this member, and finds its role.
+    ///
+    /// # Errors
+    /// As [`create`].
+    pub(crate) async fn admit(
+        &mut self,
+        ctx: &Ctx,
+        change: &Change<'_>,
+        access: &Access,
+        new: NewMember,
+    ) -> Result<Joining> {
+        if ctx.caller.identity() == Some(&new.identity) {
+            access.may_see()?;
+            access.require(Permission::JoinChannel)?;
+        } else {
+            access.require(Permission::AddMember)?;
+        }
+        let role = self.of(ctx, change, &access.channel, &new).await?;
+        Ok(Joining { new, role })
+    }
+
+    /// The role of a member to be: the one that is asked for, the creator's, or the default one.
+    ///
+    /// # Errors
+    /// 50100 or 50101.
+    pub(crate) async fn of(
+        &mut self,
+        ctx: &Ctx,
+        change: &Change<'_>,
+        channel: &channel::Model,
+        new: &NewMember,
+    ) -> Result<RoleSid> {
+        let Some(sid) = &new.role_sid else {
+            return Ok(if channel.created_by == new.identity.as_str() {
+                ctx.service.default_channel_creator_role_id
+            } else {
+                ctx.service.default_channel_role_id
+            });
+        };
+        if !self.0.contains_key(sid) {
+            let found = roles::of_kind(&change.tx, ctx.scope(), sid, roles::CHANNEL).await;
+            let known = match found {
+                Ok(role) => Ok(role.id),
+                Err(error) if error.code().status() < 500 => Err((error.code(), error.message().to_owned())),
+                Err(error) => return Err(error),
+            };
+            self.0.insert(sid.clone(), known);
+        }
+        match &self.0[sid] {
+            Ok(role) => Ok(*role),
+            Err((code, message)) => Err(crate::Error::with(*code, message.clone())),
+        }
+    }
 }
 
 /// The calling user joins a public channel.
@@ -94,96 +131,6 @@ pub async fn join(ctx: &Ctx, channel: &ChannelRef) -> Result<member::Model> {
         return Err(ErrorCode::Forbidden.into());
     };
     create(ctx, channel, NewMember::new(identity.clone())).await
-}
-
-/// Inserts a membership into a locked channel, counts it on both sides, records the join and stores the channel.
-pub(crate) async fn begin(
-    ctx: &Ctx,
-    change: &mut Change<'_>,
-    channel: &mut channel::Model,
-    new: NewMember,
-    role_id: RoleSid,
-) -> Result<member::Model> {
-    let known = MemberRef::Identity(new.identity.as_str().to_owned());
-    if find(&change.tx, ctx.scope(), channel.id, &known).await?.is_some() {
-        return Err(ErrorCode::MemberExists.into());
-    }
-    if channel.members_count >= ctx.service.limit_channel_members {
-        return Err(Error::with(
-            ErrorCode::ChannelMemberLimit,
-            format!(
-                "The channel's member limit of {} is reached (Limits.ChannelMembers)",
-                ctx.service.limit_channel_members
-            ),
-        ));
-    }
-    let user = users::ensure(ctx, change, &new.identity).await?;
-    if user.joined_channels_count >= ctx.service.limit_user_channels {
-        return Err(Error::with(
-            ErrorCode::UserChannelLimit,
-            format!(
-                "The user's channel limit of {} is reached (Limits.UserChannels)",
-                ctx.service.limit_user_channels
-            ),
-        ));
-    }
-    count_joined(change, ctx.scope(), &user.identity, 1).await?;
-    let now = Timestamp::now();
-    let horizon = new.last_consumed_message_index;
-    let date_created = new.date_created.unwrap_or(now);
-    channel.members_count += 1;
-    let member = member::Model {
-        service_id: ctx.scope(),
-        channel_id: channel.id,
-        id: MemberSid::generate(),
-        identity: user.identity,
-        role_id,
-        attributes: input::small_attributes(new.attributes.as_deref().unwrap_or_default())?,
-        last_consumed_message_index: horizon.map(consumed_index).transpose()?,
-        last_consumption_timestamp: new.last_consumption_timestamp.or_else(|| horizon.map(|_| now)),
-        notification_level: DEFAULT_NOTIFICATIONS.to_owned(),
-        joined_seq: channel.last_seq + 1,
-        date_created,
-        date_updated: new.date_updated.unwrap_or(date_created),
-    };
-    let member = member
-        .into_active_model()
-        .insert(&change.tx)
-        .await
-        .map_err(|error| {
-            if is_duplicate(&error, &["uq_members_identity", "members.identity"]) {
-                ErrorCode::MemberExists.into()
-            } else {
-                Error::from(error)
-            }
-        })?;
-    change
-        .record(channel, EventKind::MemberJoined, |channel| {
-            with_channel(&member, channel)
-        })
-        .await?;
-    channels::store(&change.tx, channel).await?;
-    Ok(member)
-}
-
-fn with_channel(member: &member::Model, channel: &channel::Model) -> Resource {
-    Resource::Member {
-        member: Box::new(member.clone()),
-        channel: Some(Box::new(channel.clone())),
-    }
-}
-
-async fn count_joined(change: &Change<'_>, service: ServiceSid, identity: &str, by: i32) -> Result<()> {
-    user::Entity::update_many()
-        .col_expr(
-            user::Column::JoinedChannelsCount,
-            Expr::col(user::Column::JoinedChannelsCount).add(by),
-        )
-        .filter(user::Column::ServiceId.eq(service))
-        .filter(user::Column::Identity.eq(identity))
-        .exec(&change.tx)
-        .await?;
-    Ok(())
 }
 
 /// Ends a membership of a locked channel, counts it on both sides, records the leave and stores the channel.
@@ -205,7 +152,7 @@ pub(crate) async fn end(
         return Ok(());
     }
     channel.members_count -= 1;
-    count_joined(change, member.service_id, &member.identity, -1).await?;
+    count_joined(change, member.service_id, [member.identity.as_str()], -1).await?;
     change
         .record(channel, EventKind::MemberLeft, |channel| {
             with_channel(member, channel)

@@ -1,13 +1,16 @@
 //! Members of a channel, addressed by SID or identity.
 
+mod joining;
 mod membership;
 mod update;
 mod view;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select};
 
-pub use membership::{NewMember, create, delete, join, leave};
-pub(crate) use membership::{begin, end};
+pub use joining::NewMember;
+pub(crate) use joining::{Joining, begin_all, present};
+pub(crate) use membership::{Roles, end};
+pub use membership::{create, create_all, delete, join, leave};
 pub use update::{UpdateMember, consume, update};
 pub use view::{MemberView, view};
 

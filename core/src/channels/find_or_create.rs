@@ -1,0 +1,110 @@
+//! The channel of a name with these members in it, made if it is not there: one call, however many make it at once.
+
+use std::collections::HashSet;
+
+use super::{
+    Access, NewChannel, access,
+    actions::{create_with, new_row},
+    find, lock_access,
+};
+use crate::{
+    change::Change,
+    ctx::Ctx,
+    entities::channel,
+    error::{Error, ErrorCode, Result},
+    input::ChannelRef,
+    members::{self, NewMember, Roles},
+};
+
+/// How often it looks again when others make or delete the channel at the same moment.
+const ATTEMPTS: usize = 5;
+
+/// A channel that was asked for by name.
+#[derive(Debug, Clone)]
+pub struct FoundOrCreated {
+    /// The channel.
+    pub channel: channel::Model,
+    /// Whether this call made it.
+    pub created: bool,
+}
+
+/// Answers the channel of `new.unique_name`, with those of `wanted` added who were not in it; makes it with all of
+/// them when there is none. An existing channel and its existing members stay as they are. Everything or nothing.
+///
+/// # Errors
+/// As [`super::create`] and [`members::create`]; 20409 when the channel is made and deleted all the time.
+pub async fn find_or_create(ctx: &Ctx, new: &NewChannel, wanted: &[NewMember]) -> Result<FoundOrCreated> {
+    let Some(name) = new_row(ctx, new)?.unique_name else {
+        return Err(Error::parameter("UniqueName", "must not be empty"));
+    };
+    let name = ChannelRef::Name(name);
+    let mut seen = HashSet::new();
+    let wanted: Vec<NewMember> = wanted
+        .iter()
+        .filter(|member| seen.insert(&member.identity))
+        .cloned()
+        .collect();
+    for _ in 0..ATTEMPTS {
+        if let Some(channel) = complete(ctx, &name, &wanted).await? {
+            return Ok(FoundOrCreated {
+                channel,
+                created: false,
+            });
+        }
+        match create_with(ctx, new, wanted.clone()).await {
+            Ok(channel) => {
+                return Ok(FoundOrCreated {
+                    channel,
+                    created: true,
+                });
+            }
+            // Somebody else was quicker.
+            Err(error) if error.code() == ErrorCode::UniqueNameTaken => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(ErrorCode::Conflict.into())
+}
+
+/// The channel of this name with the missing members added; `None` when there is no such channel.
+async fn complete(ctx: &Ctx, name: &ChannelRef, wanted: &[NewMember]) -> Result<Option<channel::Model>> {
+    if find(ctx.reader(), ctx.scope(), name).await?.is_none() {
+        return Ok(None);
+    }
+    let standing = access(ctx, ctx.reader(), name).await;
+    let Some(standing) = unless_gone(standing)? else {
+        return Ok(None);
+    };
+    standing.may_see()?;
+    let present = members::present(ctx.reader(), &standing.channel, wanted).await?;
+    if present.len() == wanted.len() {
+        return Ok(Some(standing.channel));
+    }
+    let mut change = Change::begin(ctx).await?;
+    let standing = lock_access(ctx, &change.tx, name).await;
+    let Some(standing) = unless_gone(standing)? else {
+        return Ok(None);
+    };
+    let present = members::present(&change.tx, &standing.channel, wanted).await?;
+    let mut roles = Roles::default();
+    let mut joining = Vec::new();
+    for member in wanted {
+        if !present.contains(member.identity.as_str()) {
+            joining.push(Ok(roles.admit(ctx, &change, &standing, member.clone()).await?));
+        }
+    }
+    let mut channel = standing.channel;
+    for joined in members::begin_all(ctx, &mut change, &mut channel, joining).await? {
+        joined?;
+    }
+    change.commit().await?;
+    Ok(Some(channel))
+}
+
+fn unless_gone(standing: Result<Access>) -> Result<Option<Access>> {
+    match standing {
+        Ok(standing) => Ok(Some(standing)),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
