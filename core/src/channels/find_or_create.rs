@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{
     Access, NewChannel, access,
     actions::{create_with, new_row},
-    find, lock_access,
+    lock_access,
 };
 use crate::{
     change::Change,
@@ -68,9 +68,6 @@ pub async fn find_or_create(ctx: &Ctx, new: &NewChannel, wanted: &[NewMember]) -
 
 /// The channel of this name with the missing members added; `None` when there is no such channel.
 async fn complete(ctx: &Ctx, name: &ChannelRef, wanted: &[NewMember]) -> Result<Option<channel::Model>> {
-    if find(ctx.reader(), ctx.scope(), name).await?.is_none() {
-        return Ok(None);
-    }
     let standing = access(ctx, ctx.reader(), name).await;
     let Some(standing) = unless_gone(standing)? else {
         return Ok(None);
