@@ -6,6 +6,7 @@
 mod access_tokens;
 mod accounts;
 mod answer;
+mod attribute_indexes;
 mod base_url;
 mod call;
 mod channels;

@@ -136,6 +136,7 @@ fn build() -> OpenApi {
                 ("Channel", "Channels, addressed by SID or unique name."),
                 ("Member", "Members of a channel, addressed by SID or identity."),
                 ("Message", "Messages of a channel."),
+                ("AttributeIndex", "Declared indexes over attributes."),
                 ("AccessToken", "Access tokens of users."),
                 ("WebhookDelivery", "The ledger of webhook deliveries."),
                 ("Account", "Accounts: the tenants."),

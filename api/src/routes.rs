@@ -12,7 +12,8 @@ use hubbub_core::ErrorCode;
 use utoipa::__dev::{SchemaReferences, Tags};
 
 use crate::{
-    access_tokens, accounts, call, channels, docs, door, keys, members, messages, openapi, operations,
+    access_tokens, accounts, attribute_indexes, call, channels, docs, door, keys, members, messages, openapi,
+    operations,
     refusal::{Refusal, Result},
     roles, services,
     state::ApiState,
@@ -44,6 +45,7 @@ pub(crate) fn all(to: &mut impl Register) {
     channels::routes(to);
     members::routes(to);
     messages::routes(to);
+    attribute_indexes::routes(to);
     access_tokens::routes(to);
     webhook_deliveries::routes(to);
     accounts::routes(to);

@@ -31,6 +31,17 @@ impl Sql {
         self
     }
 
+    /// Appends placeholders bound to `values`, with commas between them.
+    pub(crate) fn list(&mut self, values: impl IntoIterator<Item = Value>) -> &mut Self {
+        for (number, value) in values.into_iter().enumerate() {
+            if number > 0 {
+                self.push(",");
+            }
+            self.bind(value);
+        }
+        self
+    }
+
     /// Appends `(VALUES (…),(…))` of the rows, which both databases accept behind `IN`.
     pub(crate) fn values<const N: usize>(&mut self, rows: impl IntoIterator<Item = [Value; N]>) -> &mut Self {
         self.push("(VALUES ");
@@ -42,13 +53,7 @@ impl Sql {
     pub(crate) fn rows<const N: usize>(&mut self, rows: impl IntoIterator<Item = [Value; N]>) -> &mut Self {
         for (row_number, row) in rows.into_iter().enumerate() {
             self.push(if row_number == 0 { "(" } else { ",(" });
-            for (column, value) in row.into_iter().enumerate() {
-                if column > 0 {
-                    self.push(",");
-                }
-                self.bind(value);
-            }
-            self.push(")");
+            self.list(row).push(")");
         }
         self
     }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    attribute_indexes::upkeep,
     change::Change,
     channels,
     ctx::{BaseUrl, Ctx},
@@ -267,6 +268,7 @@ async fn insert_missing(change: &mut Change<'_>, rows: Vec<user::Model>) -> Resu
             .collect();
         made.retain(|row| ours.contains(&row.id));
     }
+    upkeep::added(&change.tx, &made).await?;
     for row in &made {
         change.tell(EventKind::UserAdded, Resource::User(Box::new(row.clone())));
     }
@@ -353,6 +355,9 @@ pub async fn update(ctx: &Ctx, user: &UserRef, update: UpdateUser) -> Result<use
     }
     row.date_updated = Timestamp::now();
     let row = row.into_active_model().reset_all().update(&change.tx).await?;
+    if update.attributes.is_some() {
+        upkeep::changed(&change.tx, &row).await?;
+    }
     change.tell(EventKind::UserUpdated, Resource::User(Box::new(row.clone())));
     change.commit().await?;
     Ok(row)
@@ -390,6 +395,7 @@ pub async fn delete(ctx: &Ctx, user: &UserRef) -> Result<()> {
         .filter(user::Column::Id.eq(row.id))
         .exec(&change.tx)
         .await?;
+    upkeep::removed(&change.tx, &row).await?;
     if let Ok(identity) = Identity::parse(&row.identity) {
         change.control(Control::UserDeleted {
             service: ctx.scope(),

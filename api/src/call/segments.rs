@@ -4,7 +4,7 @@
 use hubbub_core::{
     Error, Result,
     input::{ChannelRef, MemberRef, UserRef},
-    sid::{AccountSid, ApiKeySid, DeliverySid, MessageSid, RoleSid, ServiceSid},
+    sid::{AccountSid, ApiKeySid, AttributeIndexSid, DeliverySid, MessageSid, RoleSid, ServiceSid},
 };
 use percent_encoding::percent_decode_str;
 
@@ -94,7 +94,8 @@ sids!(
     ServiceSid,
     RoleSid,
     MessageSid,
-    DeliverySid
+    DeliverySid,
+    AttributeIndexSid
 );
 references!(ChannelRef, UserRef, MemberRef);
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accounts;
+mod attribute_indexes;
 mod bodies;
 mod channels;
 mod lists;

@@ -1,6 +1,18 @@
 //! Declared indexes over attributes: `POST /v2/Services/{IS}/AttributeIndexes`.
+//!
+//! Every resource that an index covers has one entry in it. Writers keep the entries up in the transactions of their
+//! changes ([`upkeep`]); what was there before the declaration is entered by the builder.
+
+mod actions;
+mod entries;
+pub(crate) mod upkeep;
+mod view;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+
+pub(crate) use actions::take_down;
+pub use actions::{NewIndex, create, delete, get, list};
+pub use view::{AttributeIndexView, view};
 
 use crate::{
     attributes::AttributePath,
@@ -46,6 +58,12 @@ impl Covered {
 
 /// The type of an index over dates; it alone changes how values compare.
 pub const DATETIME: &str = "datetime";
+/// The types of values that an index can be declared for.
+pub const KINDS: [&str; 4] = ["string", "number", "boolean", DATETIME];
+/// The status of an index that does not have all entries yet.
+pub const BUILDING: &str = "building";
+/// The status of an index that could not be built.
+pub const FAILED: &str = "failed";
 /// The status of an index that answers queries.
 pub const READY: &str = "ready";
 /// The status of an index that is being taken down: nobody sees it any more.
@@ -64,6 +82,17 @@ pub struct Declared {
     pub ready: bool,
 }
 
+impl Declared {
+    fn of(row: &attribute_index::Model) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            path: row.path.parse().map_err(Error::internal)?,
+            instants: row.kind == DATETIME,
+            ready: row.status == READY,
+        })
+    }
+}
+
 /// The indexes that the service has declared over this resource.
 ///
 /// # Errors
@@ -79,14 +108,5 @@ pub async fn declared(
         .filter(attribute_index::Column::Status.ne(DELETING))
         .all(db)
         .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Declared {
-                id: row.id,
-                path: row.path.parse().map_err(Error::internal)?,
-                instants: row.kind == DATETIME,
-                ready: row.status == READY,
-            })
-        })
-        .collect()
+    rows.iter().map(Declared::of).collect()
 }

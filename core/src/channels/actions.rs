@@ -7,6 +7,7 @@ use sea_orm::{
 
 use super::{PRIVATE, PUBLIC, lock_access, store};
 use crate::{
+    attribute_indexes::upkeep,
     change::Change,
     ctx::Ctx,
     db::is_duplicate,
@@ -104,6 +105,7 @@ pub(super) async fn create_with(
         })
         .await?;
     let mut row = row.into_active_model().insert(&change.tx).await.map_err(taken)?;
+    upkeep::added(&change.tx, [&row]).await?;
     if !joining.is_empty() {
         for joined in members::begin_all(ctx, &mut change, &mut row, joining).await? {
             joined?;
@@ -205,6 +207,9 @@ pub async fn update(ctx: &Ctx, channel: &ChannelRef, update: UpdateChannel) -> R
         })
         .await?;
     store(&change.tx, &row).await.map_err(taken)?;
+    if update.attributes.is_some() {
+        upkeep::changed(&change.tx, &row).await?;
+    }
     change.commit().await?;
     Ok(row)
 }
@@ -227,6 +232,7 @@ pub async fn delete(ctx: &Ctx, channel: &ChannelRef) -> Result<()> {
     row.unique_name = None;
     row.deleted_at = Some(row.last_event_at);
     store(&change.tx, &row).await?;
+    upkeep::channel_removed(&change.tx, &row).await?;
     user::Entity::update_many()
         .col_expr(
             user::Column::JoinedChannelsCount,

@@ -5,6 +5,7 @@ pub mod api_key;
 pub mod attribute_element;
 pub mod attribute_entry;
 pub mod attribute_index;
+pub mod attribute_leftover;
 pub mod channel;
 pub mod channel_event;
 pub mod idempotency_key;

@@ -10,6 +10,7 @@ use sea_orm::{
 
 use super::{DEFAULT_NOTIFICATIONS, consumed_index};
 use crate::{
+    attribute_indexes::upkeep,
     change::Change,
     channels,
     ctx::Ctx,
@@ -145,6 +146,7 @@ pub(crate) async fn begin_all(
     member::Entity::insert_many(members.iter().map(|member| (*member).clone().into_active_model()))
         .exec_without_returning(&change.tx)
         .await?;
+    upkeep::added(&change.tx, members.iter().copied()).await?;
     let joined = members.into_iter().map(|member| {
         |channel: &mut channel::Model| {
             channel.members_count += 1;

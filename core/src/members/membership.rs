@@ -10,6 +10,7 @@ use super::{
     missing,
 };
 use crate::{
+    attribute_indexes::upkeep,
     change::Change,
     channels::{self, Access},
     ctx::{Caller, Ctx},
@@ -151,6 +152,7 @@ pub(crate) async fn end(
     if gone.rows_affected == 0 {
         return Ok(());
     }
+    upkeep::removed(&change.tx, member).await?;
     channel.members_count -= 1;
     count_joined(change, member.service_id, [member.identity.as_str()], -1).await?;
     change

@@ -4,6 +4,7 @@ use sea_orm::{ActiveModelTrait, IntoActiveModel};
 
 use super::{consumed_index, find, missing};
 use crate::{
+    attribute_indexes::upkeep,
     change::Change,
     channels,
     ctx::Ctx,
@@ -96,6 +97,9 @@ pub async fn update(
     }
     row.date_updated = update.date_updated.unwrap_or(now);
     let row = store_updated(&mut change, &mut channel_row, row).await?;
+    if update.attributes.is_some() {
+        upkeep::changed(&change.tx, &row).await?;
+    }
     change.commit().await?;
     Ok(row)
 }

@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 
 use super::{missing, scoped, writer::SendRequest};
 use crate::{
+    attribute_indexes::upkeep,
     change::Change,
     channels,
     ctx::{Caller, Ctx},
@@ -176,6 +177,9 @@ pub async fn update(
     row.was_edited = true;
     row.date_updated = update.date_updated.unwrap_or_else(Timestamp::now);
     let row = row.into_active_model().reset_all().update(&change.tx).await?;
+    if update.attributes.is_some() {
+        upkeep::changed(&change.tx, &row).await?;
+    }
     let mut channel = access.channel;
     change
         .record(&mut channel, EventKind::MessageUpdated, |_| {
@@ -218,6 +222,7 @@ pub async fn remove(ctx: &Ctx, channel: &ChannelRef, id: MessageSid) -> Result<(
     row.removed_at = Some(channel.last_event_at);
     row.client_id = None;
     let row = row.into_active_model().reset_all().update(&change.tx).await?;
+    upkeep::removed(&change.tx, &row).await?;
     channel.messages_count -= 1;
     if channel.last_message_id == Some(row.id) {
         let before = scoped(ctx.scope(), channel.id)

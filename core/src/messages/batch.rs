@@ -8,6 +8,7 @@ use sea_orm::{
 
 use super::{Sent, writer::SendRequest};
 use crate::{
+    attribute_indexes::upkeep,
     change::advance,
     entities::{channel, message, service},
     error::{Error, ErrorCode, Result},
@@ -135,6 +136,7 @@ impl<'a> Batch<'a> {
         message::Entity::insert_many(rows)
             .exec_without_returning(tx)
             .await?;
+        upkeep::added(tx, self.added.iter().map(|(_, message)| message)).await?;
         let mut touched: Vec<(ServiceSid, ChannelSid)> = self
             .added
             .iter()

@@ -12,6 +12,7 @@ pub use settings::{NotificationUpdate, UpdateService};
 pub use view::{ServiceView, view};
 
 use crate::{
+    attribute_indexes,
     ctx::Core,
     entities::{channel, channel_event, member, message, role, service, user, webhook_delivery},
     error::{Error, ErrorCode, Result},
@@ -186,6 +187,7 @@ pub async fn delete(core: &Core, account: AccountSid, id: ServiceSid) -> Result<
         .filter(channel_event::Column::ServiceId.eq(id))
         .exec(&tx)
         .await?;
+    attribute_indexes::take_down(&tx, id, None).await?;
     webhook_delivery::Entity::delete_many()
         .filter(webhook_delivery::Column::ServiceId.eq(id))
         .exec(&tx)
