@@ -12,6 +12,7 @@ mod call;
 mod channels;
 mod docs;
 mod door;
+mod invites;
 mod keys;
 mod legacy;
 mod members;
@@ -26,6 +27,7 @@ mod roles;
 mod routes;
 mod services;
 mod state;
+mod user_channels;
 mod users;
 mod webhook_deliveries;
 

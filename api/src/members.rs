@@ -158,6 +158,7 @@ impl From<UpdateMember> for members::UpdateMember {
             attributes: form.attributes,
             last_consumed_message_index: form.last_consumed_message_index.map(|index| index.0),
             last_consumption_timestamp: form.last_consumption_timestamp.map(Into::into),
+            notification_level: None,
             date_created: form.date_created.map(Into::into),
             date_updated: form.date_updated.map(Into::into),
         }

@@ -5,27 +5,70 @@ use hubbub_core::{
     paging::{DEFAULT_SIZE, Page, PageRequest, PageToken},
 };
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{
+        KnownFormat, Required, SchemaFormat,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::{ObjectBuilder, Type},
+    },
+};
 
 use crate::params::Params;
 
-/// The largest page.
-const MAX_SIZE: u64 = 100;
+/// The largest page of most lists.
+pub(crate) const MAX_SIZE: u64 = 100;
 const OWN_PARAMETERS: [&str; 3] = ["PageSize", "Page", "PageToken"];
 
-/// Which page of a list.
-#[derive(Debug, Deserialize, IntoParams)]
+/// Which page of a list whose pages have at most `MOST` items.
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[into_params(parameter_in = Query)]
-pub(crate) struct PageParams {
-    /// How many items; sizes over 100 count as 100.
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 100, default = 50)]
+pub(crate) struct PageParams<const MOST: u64 = MAX_SIZE> {
     page_size: Option<String>,
-    /// The page's number, for the client's own use.
-    #[param(value_type = Option<i64>, minimum = 0)]
     page: Option<String>,
-    /// Where the page begins: from the URLs in `meta`.
     page_token: Option<String>,
+}
+
+impl<const MOST: u64> IntoParams for PageParams<MOST> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let number = || {
+            ObjectBuilder::new()
+                .schema_type(Type::Integer)
+                .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        };
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        let size = number()
+            .minimum(Some(1))
+            .maximum(Some(MOST))
+            .default(Some(DEFAULT_SIZE.min(MOST).into()));
+        [
+            (
+                "PageSize",
+                format!("How many items; sizes over {MOST} count as {MOST}."),
+                size,
+            ),
+            (
+                "Page",
+                "The page's number, for the client's own use.".to_owned(),
+                number().minimum(Some(0)),
+            ),
+            (
+                "PageToken",
+                "Where the page begins: from the URLs in `meta`.".to_owned(),
+                text,
+            ),
+        ]
+        .map(|(name, description, schema)| {
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Query)
+                .description(Some(description))
+                .required(Required::False)
+                .schema(Some(schema))
+                .build()
+        })
+        .into()
+    }
 }
 
 /// A page that is asked for, and what is needed to name its neighbours.
@@ -42,17 +85,17 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
-    /// Reads the query of a list at `path`.
+    /// Reads the query of a list at `path`, whose pages have at most `most` items.
     ///
     /// # Errors
     /// 20001 naming `PageSize`, `Page` or `PageToken`.
-    pub(crate) fn new(base: &BaseUrl, path: &str, query: &str) -> Result<Self> {
+    pub(crate) fn new(base: &BaseUrl, path: &str, query: &str, most: u64) -> Result<Self> {
         let given: PageParams = Params::from_form(query.as_bytes())?.read()?;
         let asked: i128 = match &given.page_size {
             Some(text) => text
                 .parse()
-                .map_err(|_| Error::parameter("PageSize", "must be a whole number, 1 to 100"))?,
-            None => DEFAULT_SIZE.into(),
+                .map_err(|_| Error::parameter("PageSize", &format!("must be a whole number, 1 to {most}")))?,
+            None => DEFAULT_SIZE.min(most).into(),
         };
         let number = match &given.page {
             Some(text) => text
@@ -66,7 +109,7 @@ impl Paging {
         };
         Ok(Self {
             request: PageRequest {
-                size: u64::try_from(asked.clamp(1, MAX_SIZE.into())).unwrap_or(DEFAULT_SIZE),
+                size: u64::try_from(asked.clamp(1, most.into())).unwrap_or(DEFAULT_SIZE),
                 token: given.page_token.as_deref().map(PageToken::decode).transpose()?,
             },
             asked_size: asked.to_string(),
@@ -161,7 +204,7 @@ mod tests {
     const PATH: &str = "/v2/Services/IS1/Channels";
 
     fn paging(query: &str) -> Result<Paging> {
-        Paging::new(&BaseUrl::new("https://chat.example.com/"), PATH, query)
+        Paging::new(&BaseUrl::new("https://chat.example.com/"), PATH, query, MAX_SIZE)
     }
 
     #[test]
@@ -178,6 +221,24 @@ mod tests {
             assert_eq!(paging.own(), format!("{PATH}?PageSize={asked}&Page=0"));
             assert_eq!(paging.first(), format!("{PATH}?PageSize={size}&Page=0"));
         }
+    }
+
+    #[test]
+    fn a_list_of_small_or_large_pages_has_its_own_bounds() {
+        let base = BaseUrl::new("https://chat.example.com");
+        for (most, query, size) in [
+            (5, "", 5),
+            (5, "PageSize=6", 5),
+            (1000, "", 50),
+            (1000, "PageSize=700", 700),
+        ] {
+            let paging = Paging::new(&base, PATH, query, most).unwrap();
+            assert_eq!(paging.request.size, size, "{query} of {most}");
+        }
+        assert_eq!(
+            Paging::new(&base, PATH, "", 5).unwrap().own(),
+            format!("{PATH}?PageSize=5&Page=0")
+        );
     }
 
     #[test]

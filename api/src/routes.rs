@@ -12,12 +12,12 @@ use hubbub_core::ErrorCode;
 use utoipa::__dev::{SchemaReferences, Tags};
 
 use crate::{
-    access_tokens, accounts, attribute_indexes, call, channels, docs, door, keys, members, messages, openapi,
-    operations,
+    access_tokens, accounts, attribute_indexes, call, channels, docs, door, invites, keys, members, messages,
+    openapi, operations,
     refusal::{Refusal, Result},
     roles, services,
     state::ApiState,
-    users, webhook_deliveries,
+    user_channels, users, webhook_deliveries,
 };
 
 /// Something that a documented handler can be added to.
@@ -42,8 +42,10 @@ pub(crate) fn all(to: &mut impl Register) {
     services::routes(to);
     roles::routes(to);
     users::routes(to);
+    user_channels::routes(to);
     channels::routes(to);
     members::routes(to);
+    invites::routes(to);
     messages::routes(to);
     attribute_indexes::routes(to);
     access_tokens::routes(to);

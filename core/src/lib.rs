@@ -16,6 +16,7 @@ pub mod error;
 pub mod events;
 pub mod idempotency;
 pub mod input;
+pub mod invites;
 pub mod members;
 pub mod messages;
 pub mod paging;

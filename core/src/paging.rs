@@ -122,6 +122,23 @@ impl PageRequest {
     pub fn first(size: u64) -> Self {
         Self { size, token: None }
     }
+
+    /// Whether the list is read against its order, to the page before.
+    pub(crate) fn is_backward(&self) -> bool {
+        self.token.as_ref().is_some_and(|token| token.backward)
+    }
+
+    /// The key behind which a list by SID is read; `None` for the start.
+    ///
+    /// # Errors
+    /// 20001 when the token is of another kind of list.
+    pub(crate) fn behind(&self) -> Result<Option<Uuid>> {
+        match self.token.as_ref().map(|token| token.key) {
+            None => Ok(None),
+            Some(Key::Uuid(uuid)) => Ok(Some(uuid)),
+            Some(Key::Index(_)) => Err(unknown_token()),
+        }
+    }
 }
 
 /// A page.
@@ -162,8 +179,7 @@ where
     E: EntityTrait<Model = M>,
     M: FromQueryResult + sea_orm::ModelTrait<Entity = E> + Send + Sync,
 {
-    let backward = request.token.as_ref().is_some_and(|token| token.backward);
-    let ascending = (order == Order::Ascending) != backward;
+    let ascending = (order == Order::Ascending) != request.is_backward();
     let mut select = if ascending {
         select.order_by_asc(column)
     } else {
@@ -181,7 +197,13 @@ where
         };
         select = select.filter(Condition::all().add(beyond));
     }
-    let mut items: Vec<M> = select.limit(request.size + 1).all(db).await?;
+    Ok(cut(request, select.limit(request.size + 1).all(db).await?, key))
+}
+
+/// The page of `items`, which were read from where `request` says, in its direction, one more than it asks for when
+/// there are as many.
+pub(crate) fn cut<M>(request: &PageRequest, mut items: Vec<M>, key: impl Fn(&M) -> Key) -> Page<M> {
+    let backward = request.is_backward();
     let more = items.len() as u64 > request.size;
     if more {
         items.pop();
@@ -200,7 +222,7 @@ where
             key: key(item),
         })
     };
-    Ok(Page {
+    Page {
         next: if has_next {
             token(false, items.last())
         } else {
@@ -212,7 +234,7 @@ where
             None
         },
         items,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{
     ctx::{BaseUrl, Ctx},
-    entities::{member, role, user},
+    entities::{invite, member, role, user},
     error::{Error, ErrorCode, Result},
     input,
     paging::{self, Key, Order, Page, PageRequest},
@@ -149,7 +149,7 @@ pub async fn update(ctx: &Ctx, id: RoleSid, permissions: &[String]) -> Result<ro
 /// Deletes a role that nobody has.
 ///
 /// # Errors
-/// 20404; 20409 while it is a default role of the service, or a user or a member has it; 20006 for users.
+/// 20404; 20409 while it is a default role of the service, or a user, a member or an invite has it; 20006 for users.
 pub async fn delete(ctx: &Ctx, id: RoleSid) -> Result<()> {
     ctx.backend_only()?;
     get(ctx, id).await?;
@@ -166,10 +166,19 @@ pub async fn delete(ctx: &Ctx, id: RoleSid) -> Result<()> {
     let members = member::Entity::find()
         .filter(member::Column::ServiceId.eq(ctx.scope()))
         .filter(member::Column::RoleId.eq(id));
-    if defaults.contains(&id) || users.one(&tx).await?.is_some() || members.one(&tx).await?.is_some() {
+    let invites = invite::Entity::find()
+        .filter(invite::Column::ServiceId.eq(ctx.scope()))
+        .filter(invite::Column::RoleId.eq(id));
+    if defaults.contains(&id)
+        || users.one(&tx).await?.is_some()
+        || members.one(&tx).await?.is_some()
+        || invites.one(&tx).await?.is_some()
+    {
         return Err(Error::with(
             ErrorCode::Conflict,
-            format!("Role {id} is in use: it is a default role of the service, or a user or a member has it"),
+            format!(
+                "Role {id} is in use: it is a default role of the service, or a user, a member or an invite has it"
+            ),
         ));
     }
     role::Entity::delete_many()

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, ErrorCode, Result},
     events::{EventKind, Resource, publisher::Control},
     input::{self, Identity, UserRef},
-    members,
+    invites, members,
     paging::{self, Key, Order, Page, PageRequest},
     permissions::{Permission, Permissions},
     roles,
@@ -48,6 +48,18 @@ pub async fn find(
     user: &UserRef,
 ) -> Result<Option<user::Model>> {
     Ok(addressed(service, user).one(db).await?)
+}
+
+/// The user so addressed, if there is one, locked until the transaction ends: nobody deletes it meanwhile.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub(crate) async fn lock(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    user: &UserRef,
+) -> Result<Option<user::Model>> {
+    Ok(addressed(service, user).lock_exclusive().one(db).await?)
 }
 
 /// Which of these users exist.
@@ -82,6 +94,29 @@ pub async fn get(ctx: &Ctx, user: &UserRef) -> Result<user::Model> {
     find(ctx.reader(), ctx.scope(), user)
         .await?
         .ok_or_else(|| ctx.not_found(format_args!("Users/{user}")))
+}
+
+/// The user so addressed, with what concerns nobody else: its channels and its devices. A user gets to its own only.
+///
+/// # Errors
+/// 20404 when there is none; 20006 when a user asks for another.
+pub async fn own(ctx: &Ctx, user: &UserRef) -> Result<user::Model> {
+    let Some(identity) = ctx.caller.identity() else {
+        return get(ctx, user).await;
+    };
+    let own = get(ctx, &UserRef::Identity(identity.as_str().to_owned())).await?;
+    let is_own = match user {
+        UserRef::Sid(id) => own.id == *id,
+        UserRef::Identity(identity) => own.identity == *identity,
+    };
+    if is_own {
+        Ok(own)
+    } else {
+        Err(Error::with(
+            ErrorCode::AccessDenied,
+            "Access denied: an access token opens the channels and bindings of its own user only",
+        ))
+    }
 }
 
 /// The service's users, oldest first.
@@ -336,9 +371,7 @@ async fn may_update(ctx: &Ctx, user: &user::Model, update: &UpdateUser) -> Resul
 /// 20404; 50107 when the caller's role does not allow it; the code of the field that is wrong.
 pub async fn update(ctx: &Ctx, user: &UserRef, update: UpdateUser) -> Result<user::Model> {
     let mut change = Change::begin(ctx).await?;
-    let mut row = addressed(ctx.scope(), user)
-        .lock_exclusive()
-        .one(&change.tx)
+    let mut row = lock(&change.tx, ctx.scope(), user)
         .await?
         .ok_or_else(|| ctx.not_found(format_args!("Users/{user}")))?;
     may_update(ctx, &row, &update).await?;
@@ -396,6 +429,7 @@ pub async fn delete(ctx: &Ctx, user: &UserRef) -> Result<()> {
         .exec(&change.tx)
         .await?;
     upkeep::removed(&change.tx, &row).await?;
+    invites::delete_of_user(&change.tx, ctx.scope(), &row.identity).await?;
     if let Ok(identity) = Identity::parse(&row.identity) {
         change.control(Control::UserDeleted {
             service: ctx.scope(),

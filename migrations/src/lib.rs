@@ -14,6 +14,7 @@ mod m20261122_000006_create_channel_events;
 mod m20261122_000007_create_outbox;
 mod m20261122_000008_create_webhook_deliveries;
 mod m20261122_000009_create_idempotency_keys;
+mod m20261122_000010_create_invites;
 mod m20261122_000030_create_attribute_indexes;
 mod m20261122_000031_create_attribute_leftovers;
 
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000007_create_outbox::Migration),
             Box::new(m20261122_000008_create_webhook_deliveries::Migration),
             Box::new(m20261122_000009_create_idempotency_keys::Migration),
+            Box::new(m20261122_000010_create_invites::Migration),
             Box::new(m20261122_000030_create_attribute_indexes::Migration),
             Box::new(m20261122_000031_create_attribute_leftovers::Migration),
         ]

@@ -21,7 +21,7 @@ pub(crate) use segments::{Segment, Segments, missing};
 
 use crate::{
     base_url,
-    paging::Paging,
+    paging::{MAX_SIZE, Paging},
     params::Params,
     refusal::{Refusal, Result},
     state::ApiState,
@@ -106,7 +106,12 @@ impl<C> Call<C> {
 
     /// The page that is asked for.
     pub(crate) fn paging(&self) -> Result<Paging, Error> {
-        Paging::new(&self.base, &self.path, &self.query)
+        self.paging_up_to(MAX_SIZE)
+    }
+
+    /// The page that is asked for, of a list whose pages have at most `most` items.
+    pub(crate) fn paging_up_to(&self, most: u64) -> Result<Paging, Error> {
+        Paging::new(&self.base, &self.path, &self.query, most)
     }
 
     /// The `Idempotency-Key` header.

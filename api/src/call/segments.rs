@@ -4,7 +4,9 @@
 use hubbub_core::{
     Error, Result,
     input::{ChannelRef, MemberRef, UserRef},
-    sid::{AccountSid, ApiKeySid, AttributeIndexSid, DeliverySid, MessageSid, RoleSid, ServiceSid},
+    sid::{
+        AccountSid, ApiKeySid, AttributeIndexSid, DeliverySid, InviteSid, MessageSid, RoleSid, ServiceSid,
+    },
 };
 use percent_encoding::percent_decode_str;
 
@@ -95,6 +97,7 @@ sids!(
     RoleSid,
     MessageSid,
     DeliverySid,
+    InviteSid,
     AttributeIndexSid
 );
 references!(ChannelRef, UserRef, MemberRef);

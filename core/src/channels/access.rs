@@ -5,12 +5,14 @@ use sea_orm::ConnectionTrait;
 
 use crate::{
     ctx::{Caller, Ctx},
-    entities::{channel, member},
+    entities::{channel, invite, member},
     error::{Error, ErrorCode, Result},
     input::{ChannelRef, MemberRef},
-    members,
+    invites, members,
     permissions::{Permission, Permissions},
-    roles, users,
+    roles,
+    sid::RoleSid,
+    users,
 };
 
 /// A caller's standing in a channel.
@@ -20,6 +22,8 @@ pub struct Access {
     pub channel: channel::Model,
     /// The caller's membership, if it is a member.
     pub member: Option<member::Model>,
+    /// The caller's invite, if it is no member and invited to become one.
+    pub invite: Option<invite::Model>,
     /// The rights of a user; `None` for a backend, which has them all.
     rights: Option<Permissions>,
 }
@@ -60,15 +64,38 @@ impl Access {
         self.member.as_ref().ok_or_else(|| ErrorCode::NotAMember.into())
     }
 
-    /// Passes when the caller may see the channel itself: a backend, a member, or anybody when it is public.
+    /// Passes when the caller may see the channel itself: a backend, a member, who is invited, or anybody when it is
+    /// public.
     ///
     /// # Errors
     /// 50400.
     pub fn may_see(&self) -> Result<()> {
-        if self.rights.is_none() || self.member.is_some() || self.channel.kind == super::PUBLIC {
+        if self.invite.is_some() || self.channel.kind == super::PUBLIC {
             Ok(())
         } else {
-            Err(ErrorCode::NotAMember.into())
+            self.may_read()
+        }
+    }
+
+    /// Passes when the caller may give a membership this role: it allows nothing that neither the caller may nor the
+    /// service's default role allows. So nobody gets more rights by an alias or a friend.
+    ///
+    /// # Errors
+    /// 50205.
+    pub(crate) async fn may_give(&self, ctx: &Ctx, db: &impl ConnectionTrait, role: RoleSid) -> Result<()> {
+        let Some(rights) = self.rights else {
+            return Ok(());
+        };
+        let default = ctx.service.default_channel_role_id;
+        let free = roles::permissions(db, ctx.scope(), default).await?;
+        let given = roles::permissions(db, ctx.scope(), role).await?;
+        if rights.union(free).union(given) == rights.union(free) {
+            Ok(())
+        } else {
+            Err(Error::with(
+                ErrorCode::RoleNotSettable,
+                format!("User may not set a role: RoleSid {role} allows more than the user itself may do"),
+            ))
         }
     }
 
@@ -116,11 +143,16 @@ async fn of(ctx: &Ctx, db: &impl ConnectionTrait, channel: channel::Model) -> Re
         return Ok(Access {
             channel,
             member: None,
+            invite: None,
             rights: None,
         });
     };
     let own = MemberRef::Identity(identity.as_str().to_owned());
     let member = members::find(db, ctx.scope(), channel.id, &own).await?;
+    let invite = match &member {
+        Some(_) => None,
+        None => invites::find(db, ctx.scope(), channel.id, identity.as_str()).await?,
+    };
     let mut rights = users::rights(db, ctx.scope(), identity.as_str()).await?;
     if let Some(member) = &member {
         rights = rights.union(roles::permissions(db, ctx.scope(), member.role_id).await?);
@@ -128,6 +160,7 @@ async fn of(ctx: &Ctx, db: &impl ConnectionTrait, channel: channel::Model) -> Re
     Ok(Access {
         channel,
         member,
+        invite,
         rights: Some(rights),
     })
 }

@@ -15,6 +15,7 @@ use crate::{
     error::{Error, ErrorCode, Result},
     events::{EventKind, Resource},
     input::{self, ChannelRef},
+    invites,
     members::{self, Joining, NewMember, Roles},
     permissions::Permission,
     roles,
@@ -233,6 +234,7 @@ pub async fn delete(ctx: &Ctx, channel: &ChannelRef) -> Result<()> {
     row.deleted_at = Some(row.last_event_at);
     store(&change.tx, &row).await?;
     upkeep::channel_removed(&change.tx, &row).await?;
+    invites::delete_of_channel(&change.tx, ctx.scope(), row.id).await?;
     user::Entity::update_many()
         .col_expr(
             user::Column::JoinedChannelsCount,

@@ -18,7 +18,7 @@ pub use view::{ChannelView, view};
 
 use crate::{
     ctx::Ctx,
-    entities::{channel, member},
+    entities::{channel, invite, member},
     error::Result,
     input::ChannelRef,
     paging::{self, Key, Order, Page, PageRequest},
@@ -58,7 +58,7 @@ pub async fn find(
 /// The channel so addressed, as far as the caller may see it.
 ///
 /// # Errors
-/// 20404 when there is none; 50400 when it is private and the caller is no member.
+/// 20404 when there is none; 50400 when it is private and the caller neither a member nor invited.
 pub async fn get(ctx: &Ctx, channel: &ChannelRef) -> Result<channel::Model> {
     let access = access(ctx, ctx.reader(), channel).await?;
     access.may_see()?;
@@ -98,7 +98,7 @@ pub async fn store(db: &impl ConnectionTrait, channel: &channel::Model) -> Resul
 }
 
 /// The service's channels of these types (`public` when none is given), oldest first. A user sees the private ones
-/// that it is a member of.
+/// that it is a member of or invited to.
 ///
 /// # Errors
 /// Whatever the database refuses.
@@ -112,9 +112,16 @@ pub async fn list(ctx: &Ctx, kinds: &[&'static str], request: &PageRequest) -> R
             .and_where(member::Column::ServiceId.eq(ctx.scope()))
             .and_where(member::Column::Identity.eq(identity.as_str()))
             .to_owned();
+        let invited = Query::select()
+            .column(invite::Column::ChannelId)
+            .from(invite::Entity)
+            .and_where(invite::Column::ServiceId.eq(ctx.scope()))
+            .and_where(invite::Column::Identity.eq(identity.as_str()))
+            .to_owned();
         let visible = Condition::any()
             .add(channel::Column::Kind.eq(PUBLIC))
-            .add(channel::Column::Id.in_subquery(own));
+            .add(channel::Column::Id.in_subquery(own))
+            .add(channel::Column::Id.in_subquery(invited));
         select = select.filter(visible);
     }
     paging::fetch(

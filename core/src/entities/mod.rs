@@ -9,6 +9,7 @@ pub mod attribute_leftover;
 pub mod channel;
 pub mod channel_event;
 pub mod idempotency_key;
+pub mod invite;
 pub mod member;
 pub mod message;
 pub mod outbox;

@@ -82,6 +82,13 @@ pub enum Resource {
     },
     /// A user.
     User(Box<user::Model>),
+    /// An invitation to a channel.
+    Invitation {
+        /// The channel.
+        channel: Box<channel::Model>,
+        /// Who is invited.
+        identity: String,
+    },
     /// Nothing: typing.
     None,
 }
@@ -163,6 +170,16 @@ impl Event {
         }
     }
 
+    /// Whose sockets hear of it, for events that are told to one user and have no place in a channel's order.
+    #[must_use]
+    pub fn addressee(&self) -> Option<&str> {
+        match (self.kind, &self.resource) {
+            (EventKind::UserUpdated, Resource::User(user)) => Some(&user.identity),
+            (_, Resource::Invitation { identity, .. }) => Some(identity),
+            _ => None,
+        }
+    }
+
     /// Whether it may be dropped under load.
     #[must_use]
     pub fn is_volatile(&self) -> bool {
@@ -179,8 +196,8 @@ impl Event {
         if let Some(subject) = self.subject() {
             topics.push(Topic::user(self.service, subject));
         }
-        if let Resource::User(user) = &self.resource {
-            topics.push(Topic::user(self.service, &user.identity));
+        if let Some(addressee) = self.addressee() {
+            topics.push(Topic::user(self.service, addressee));
         }
         if self.kind == EventKind::ChannelAdded {
             topics.push(Topic::user(self.service, &self.identity));
@@ -239,6 +256,10 @@ impl Event {
                 envelope.member = Some(members::view(member, account, base));
             }
             Resource::User(user) => envelope.user = Some(users::view(user, account, base)),
+            Resource::Invitation { channel, .. } => {
+                envelope.channel_sid = Some(channel.id);
+                envelope.channel = Some(channels::view(channel, account, base));
+            }
             Resource::None => {}
         }
         serde_json::to_string(&envelope).unwrap_or_else(|_| "{}".to_owned())

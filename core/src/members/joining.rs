@@ -18,6 +18,7 @@ use crate::{
     error::{Error, ErrorCode, Result},
     events::{EventKind, Resource},
     input::{self, Identity},
+    invites,
     sid::{MemberSid, RoleSid, ServiceSid},
     timestamp::Timestamp,
     users,
@@ -67,7 +68,8 @@ pub(crate) struct Joining {
     pub(crate) role: RoleSid,
 }
 
-/// Inserts a membership into a locked channel, counts it on both sides, records the join and stores the channel.
+/// Inserts a membership into a locked channel in place of the user's invite, if it has one, counts it on both sides,
+/// records the join and stores the channel.
 ///
 /// # Errors
 /// 50404 when it is one already; 50403 and 50208 at the limits; the code of the field that is wrong.
@@ -141,6 +143,12 @@ pub(crate) async fn begin_all(
         ctx.scope(),
         members.iter().map(|member| member.identity.as_str()),
         1,
+    )
+    .await?;
+    invites::fulfil(
+        &change.tx,
+        channel,
+        members.iter().map(|member| member.identity.as_str()),
     )
     .await?;
     member::Entity::insert_many(members.iter().map(|member| (*member).clone().into_active_model()))

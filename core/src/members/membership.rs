@@ -26,7 +26,8 @@ use crate::{
 /// Makes a user a member; the user springs up when it is new.
 ///
 /// # Errors
-/// 50404 when it is one already; 50403 and 50208 at the limits; 50107 when the caller's roles do not allow it.
+/// 50404 when it is one already; 50403 and 50208 at the limits; 50107 when the caller's roles do not allow it, 50205 when
+/// the role allows more than the caller may.
 pub async fn create(ctx: &Ctx, channel: &ChannelRef, new: NewMember) -> Result<member::Model> {
     let mut change = Change::begin(ctx).await?;
     let access = channels::lock_access(ctx, &change.tx, channel).await?;
@@ -81,11 +82,20 @@ impl Roles {
     ) -> Result<Joining> {
         if ctx.caller.identity() == Some(&new.identity) {
             access.may_see()?;
+            if let Some(invite) = &access.invite
+                && new.role_sid.is_none()
+            {
+                let role = invite.role_id;
+                return Ok(Joining { new, role });
+            }
             access.require(Permission::JoinChannel)?;
         } else {
             access.require(Permission::AddMember)?;
         }
         let role = self.of(ctx, change, &access.channel, &new).await?;
+        if new.role_sid.is_some() {
+            access.may_give(ctx, &change.tx, role).await?;
+        }
         Ok(Joining { new, role })
     }
 
@@ -123,10 +133,10 @@ impl Roles {
     }
 }
 
-/// The calling user joins a public channel.
+/// The calling user joins a public channel, or one that it is invited to.
 ///
 /// # Errors
-/// As [`create`], and 50400 when the channel is private. Outside of user calls: 20403.
+/// As [`create`], and 50400 when the channel is private and the user not invited. Outside of user calls: 20403.
 pub async fn join(ctx: &Ctx, channel: &ChannelRef) -> Result<member::Model> {
     let Caller::User { identity, .. } = &ctx.caller else {
         return Err(ErrorCode::Forbidden.into());

@@ -8,7 +8,7 @@ mod view;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select};
 
 pub use joining::NewMember;
-pub(crate) use joining::{Joining, begin_all, present};
+pub(crate) use joining::{Joining, begin, begin_all, present};
 pub(crate) use membership::{Roles, end};
 pub use membership::{create, create_all, delete, join, leave};
 pub use update::{UpdateMember, consume, update};
@@ -26,6 +26,8 @@ use crate::{
 
 /// The notification level of a new membership.
 pub const DEFAULT_NOTIFICATIONS: &str = "default";
+/// The notification level of a membership that wants no push notifications of new messages.
+pub const MUTED: &str = "muted";
 
 fn scoped(service: ServiceSid, channel: ChannelSid) -> Select<member::Entity> {
     member::Entity::find()

@@ -2,7 +2,7 @@
 
 use sea_orm::{ActiveModelTrait, IntoActiveModel};
 
-use super::{consumed_index, find, missing};
+use super::{DEFAULT_NOTIFICATIONS, MUTED, consumed_index, find, missing};
 use crate::{
     attribute_indexes::upkeep,
     change::Change,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What to change of a membership; `None` leaves it as it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpdateMember {
     /// A role of type `channel`.
     pub role_sid: Option<String>,
@@ -28,10 +28,23 @@ pub struct UpdateMember {
     pub last_consumed_message_index: Option<Option<i64>>,
     /// When it was set.
     pub last_consumption_timestamp: Option<Timestamp>,
+    /// `default` or `muted`.
+    pub notification_level: Option<String>,
     /// For imports.
     pub date_created: Option<Timestamp>,
     /// For imports.
     pub date_updated: Option<Timestamp>,
+}
+
+impl UpdateMember {
+    /// Whether it changes nothing that others can see.
+    fn is_private(&self) -> bool {
+        self.notification_level.is_some()
+            && Self {
+                notification_level: None,
+                ..self.clone()
+            } == Self::default()
+    }
 }
 
 /// A backend may change everything of a membership; a user attributes, as far as its roles allow.
@@ -46,6 +59,9 @@ fn may_update(ctx: &Ctx, access: &channels::Access, member: &MemberRef, update: 
         MemberRef::Sid(id) => own.id == *id,
         MemberRef::Identity(identity) => own.identity == *identity,
     });
+    if update.notification_level.is_some() {
+        access.require(Permission::EditNotificationLevel)?;
+    }
     if own && update.attributes.is_none() {
         return Ok(());
     }
@@ -92,8 +108,16 @@ pub async fn update(
     if let Some(moment) = update.last_consumption_timestamp {
         row.last_consumption_timestamp = Some(moment);
     }
+    if let Some(level) = &update.notification_level {
+        row.notification_level = notification_level(level)?;
+    }
     if let Some(date) = update.date_created {
         row.date_created = date;
+    }
+    if update.is_private() {
+        let row = row.into_active_model().reset_all().update(&change.tx).await?;
+        change.commit().await?;
+        return Ok(row);
     }
     row.date_updated = update.date_updated.unwrap_or(now);
     let row = store_updated(&mut change, &mut channel_row, row).await?;
@@ -102,6 +126,13 @@ pub async fn update(
     }
     change.commit().await?;
     Ok(row)
+}
+
+fn notification_level(text: &str) -> Result<String> {
+    match text {
+        DEFAULT_NOTIFICATIONS | MUTED => Ok(text.to_owned()),
+        _ => Err(ErrorCode::NotificationLevel.into()),
+    }
 }
 
 /// Moves the calling user's read horizon forward, never back.

@@ -14,7 +14,7 @@ pub use view::{ServiceView, view};
 use crate::{
     attribute_indexes,
     ctx::Core,
-    entities::{channel, channel_event, member, message, role, service, user, webhook_delivery},
+    entities::{channel, channel_event, invite, member, message, role, service, user, webhook_delivery},
     error::{Error, ErrorCode, Result},
     events::publisher::Control,
     input,
@@ -177,6 +177,10 @@ pub async fn delete(core: &Core, account: AccountSid, id: ServiceSid) -> Result<
         .await?;
     member::Entity::delete_many()
         .filter(member::Column::ServiceId.eq(id))
+        .exec(&tx)
+        .await?;
+    invite::Entity::delete_many()
+        .filter(invite::Column::ServiceId.eq(id))
         .exec(&tx)
         .await?;
     message::Entity::delete_many()

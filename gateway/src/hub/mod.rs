@@ -22,7 +22,7 @@ use hubbub_core::{
     Core, Timestamp,
     broker::BrokerError,
     events::{
-        Event, EventKind, Resource,
+        Event, EventKind,
         publisher::{Control, EventSink},
     },
     sid::{ChannelSid, ServiceSid},
@@ -229,14 +229,11 @@ impl Hub {
 
     /// An event of a user goes to that user's own clients.
     fn take_of_user(&self, event: &Arc<Event>) {
-        let Resource::User(user) = &event.resource else {
+        let Some(addressee) = event.addressee() else {
             return;
         };
-        if event.kind != EventKind::UserUpdated {
-            return;
-        }
         let encoded = Encoded::new(Arc::clone(event));
-        for client in self.clients_of(event.service, &user.identity) {
+        for client in self.clients_of(event.service, addressee) {
             client.deliver(&encoded, event.kind, self.watermark());
         }
     }

@@ -1,8 +1,10 @@
 //! Verbs about channels and the caller's place in them.
 
 use hubbub_core::{
-    Ctx, Error, Result, channels, members,
-    user_channels::{self, UserChannel},
+    Ctx, Error, Result, channels,
+    entities::message,
+    members,
+    user_channels::{self, Standing, UserChannel},
 };
 use serde_json::{Value, json};
 
@@ -14,17 +16,19 @@ const CHANNELS: (u64, u64) = (50, 100);
 impl Session {
     pub(super) async fn get_channels(&self, args: &Args) -> Answer {
         let limit = args.limit(CHANNELS.0, CHANNELS.1)?;
-        let joined = match args.text("status")? {
-            None | Some("joined") => true,
-            Some("invited") => false,
+        let standing = match args.text("status")? {
+            None | Some("joined") => Standing::Joined,
+            Some("invited") => Standing::Invited,
             Some(_) => return Err(Error::parameter("status", "must be joined or invited")),
         };
-        if !joined {
-            return data(&json!({ "channels": [], "next_page_token": null }));
-        }
-        let list = user_channels::list(&self.ctx, self.identity(), limit, args.text("page_token")?).await?;
+        let token = args.text("page_token")?;
+        let list = user_channels::latest(&self.ctx, self.identity(), standing, limit, token).await?;
+        let entries = list
+            .channels
+            .iter()
+            .map(|(place, last)| self.entry(place, last.as_ref()));
         data(&json!({
-            "channels": list.channels.iter().map(|entry| self.entry(entry)).collect::<Vec<_>>(),
+            "channels": entries.collect::<Vec<_>>(),
             "next_page_token": list.next_page_token,
         }))
     }
@@ -49,14 +53,17 @@ impl Session {
     }
 
     /// The channel in its REST JSON and, beside its fields, those of an entry of `getChannels`.
-    async fn channel_and_place(
+    pub(super) async fn channel_and_place(
         &self,
         ctx: &Ctx,
         channel: &hubbub_core::entities::channel::Model,
     ) -> Result<Value> {
         let mut answer = json!(channels::view(channel, self.client.account, &self.client.base));
         let place = match user_channels::find(ctx, self.identity(), channel.id).await? {
-            Some(place) => self.entry(&place),
+            Some(place) => {
+                let last = user_channels::last_message(ctx, &place).await?;
+                self.entry(&place, last.as_ref())
+            }
             None => json!({ "channel": answer.clone(), "member": null, "status": "notParticipating" }),
         };
         if let (Value::Object(answer), Value::Object(place)) = (&mut answer, place) {
@@ -65,16 +72,16 @@ impl Session {
         Ok(answer)
     }
 
-    fn entry(&self, entry: &UserChannel) -> Value {
+    fn entry(&self, place: &UserChannel, last_message: Option<&message::Model>) -> Value {
         let (account, base) = (self.client.account, &self.client.base);
         json!({
-            "channel": channels::view(&entry.channel, account, base),
-            "member": members::view(&entry.member, account, base),
-            "status": "joined",
-            "unread_messages_count": entry.unread,
-            "last_consumed_message_index": entry.member.last_consumed_message_index,
-            "notification_level": entry.member.notification_level,
-            "last_message": entry.last_message.as_ref().map(|message| self.message_value(message)),
+            "channel": channels::view(&place.channel, account, base),
+            "member": place.member().map(|member| members::view(member, account, base)),
+            "status": place.status(),
+            "unread_messages_count": place.unread,
+            "last_consumed_message_index": place.last_consumed_message_index(),
+            "notification_level": place.notification_level(),
+            "last_message": last_message.map(|message| self.message_value(message)),
         })
     }
 }

@@ -3,6 +3,7 @@
 
 mod args;
 mod channels;
+mod invites;
 mod messages;
 mod typing;
 
@@ -100,6 +101,9 @@ impl Session {
             "getChannel" => self.get_channel(args).await,
             "joinChannel" => self.join_channel(args).await,
             "leaveChannel" => self.leave_channel(args).await,
+            "inviteMember" => self.invite_member(args).await,
+            "acceptInvite" => self.accept_invite(args).await,
+            "declineInvite" => self.decline_invite(args).await,
             "typing" => self.typing(args).await,
             "setLastConsumedMessageIndex" => self.set_horizon(args).await,
             "updateToken" => self.update_token(args).await,
