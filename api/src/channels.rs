@@ -1,15 +1,18 @@
 //! Channels, addressed by SID or unique name.
 
-use actix_web::{delete, get, post, web::Json};
+use actix_web::{HttpResponse, delete, get, post, put, web::Json};
 use hubbub_core::{
     Ctx, Error,
     channels::{self, ChannelView, NewChannel},
+    input::Identity,
+    members::NewMember,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     answer::{Created, Deleted},
+    batch::{self, Item},
     call::Call,
     openapi::WebhooksEnabled,
     paging::{Meta, PageParams},
@@ -20,6 +23,7 @@ use crate::{
 
 pub(crate) fn routes(to: &mut impl Register) {
     to.add(create);
+    to.add(find_or_create);
     to.add(list);
     to.add(fetch);
     to.add(update);
@@ -76,6 +80,96 @@ async fn create(call: Call<Ctx>) -> Result<Created<ChannelView>> {
     let form: CreateChannel = call.body()?;
     let channel = channels::create(&call.ctx, form.into()).await?;
     Ok(Created(channels::view(&channel, call.ctx.account(), &call.base)))
+}
+
+type WantedItem = Item<WantedMember>;
+
+/// The channel of a name, and who is to be in it.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct FindOrCreateChannel {
+    /// A name for people, when the channel is made.
+    friendly_name: Option<String>,
+    /// JSON in a string, when the channel is made.
+    attributes: Option<String>,
+    /// `public` (the default) or `private`, when the channel is made.
+    #[serde(rename = "Type")]
+    kind: Option<String>,
+    /// A JSON list of `{identity, role_sid?, attributes?}`, or its text; each becomes a member who is none yet.
+    #[serde(default)]
+    #[schema(value_type = Vec<WantedItem>, required = false, max_items = 1000)]
+    #[expect(dead_code, reason = "read item by item; this is its description")]
+    members: IgnoredAny,
+}
+
+/// Who is to be a member.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct WantedMember {
+    /// Who; the user springs up when it is new.
+    identity: String,
+    /// A role of type `channel`; the service's default otherwise.
+    role_sid: Option<String>,
+    /// JSON in a string.
+    attributes: Option<String>,
+}
+
+impl TryFrom<WantedMember> for NewMember {
+    type Error = Error;
+
+    fn try_from(form: WantedMember) -> Result<Self, Error> {
+        Ok(Self {
+            role_sid: form.role_sid,
+            attributes: form.attributes,
+            ..Self::new(Identity::parse(&form.identity)?)
+        })
+    }
+}
+
+/// The channel, and whether this call made it.
+#[derive(Serialize, ToSchema)]
+struct FoundOrCreatedView {
+    #[serde(flatten)]
+    channel: ChannelView,
+    created: bool,
+}
+
+/// Find the channel of this unique name or create it, and add the members who are missing, all at once or not at all.
+/// An existing channel and its existing members stay as they are.
+#[utoipa::path(
+    tag = "Channel",
+    operation_id = "FindOrCreateChannel",
+    params(WebhooksEnabled),
+    request_body(content = FindOrCreateChannel, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "Found", body = FoundOrCreatedView),
+        (status = 201, description = "Created", body = FoundOrCreatedView)
+    )
+)]
+#[put("/v2/Services/{ServiceSid}/Channels/{UniqueName}")]
+async fn find_or_create(call: Call<Ctx>) -> Result<HttpResponse> {
+    let form: FindOrCreateChannel = call.body()?;
+    let members = call.list("Members")?.unwrap_or_default();
+    let members = batch::items::<WantedMember, NewMember>("Members", members)
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+    let new = NewChannel {
+        unique_name: Some(call.at("UniqueName")?),
+        friendly_name: form.friendly_name,
+        attributes: form.attributes,
+        kind: form.kind,
+        ..NewChannel::default()
+    };
+    let found = channels::find_or_create(&call.ctx, &new, &members).await?;
+    let mut answer = if found.created {
+        HttpResponse::Created()
+    } else {
+        HttpResponse::Ok()
+    };
+    Ok(answer.json(FoundOrCreatedView {
+        channel: channels::view(&found.channel, call.ctx.account(), &call.base),
+        created: found.created,
+    }))
 }
 
 /// Which channels.

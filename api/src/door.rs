@@ -72,7 +72,7 @@ fn finish(headers: &mut HeaderMap, id: &str, began: Instant, method: &Method) {
     if method == Method::OPTIONS {
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_METHODS,
-            fixed("GET, POST, DELETE, OPTIONS"),
+            fixed("GET, POST, PUT, DELETE, OPTIONS"),
         );
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
@@ -93,7 +93,9 @@ fn measure(response: &ServiceResponse<BoxBody>, method: &Method, began: Instant)
         _ => "other".to_owned(),
     };
     let method = match *method {
-        Method::GET | Method::HEAD | Method::POST | Method::DELETE | Method::OPTIONS => method.as_str(),
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::DELETE | Method::OPTIONS => {
+            method.as_str()
+        }
         _ => "other",
     };
     state

@@ -8,6 +8,7 @@ mod accounts;
 mod answer;
 mod attribute_indexes;
 mod base_url;
+mod batch;
 mod call;
 mod channels;
 mod docs;

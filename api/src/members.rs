@@ -11,8 +11,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     answer::{Created, Deleted},
+    batch::{self, Batch, Item},
     call::Call,
-    openapi::WebhooksEnabled,
+    openapi::{IdempotencyKey, WebhooksEnabled},
     paging::{Meta, PageParams},
     params::{Clearable, Date},
     refusal::Result,
@@ -21,6 +22,7 @@ use crate::{
 
 pub(crate) fn routes(to: &mut impl Register) {
     to.add(create);
+    to.add(create_batch);
     to.add(list);
     to.add(fetch);
     to.add(update);
@@ -80,6 +82,34 @@ async fn create(call: Call<Ctx>) -> Result<Created<MemberView>> {
     let form: CreateMember = call.body()?;
     let member = members::create(&call.ctx, &call.at("ChannelSid")?, form.try_into()?).await?;
     Ok(Created(members::view(&member, call.ctx.account(), &call.base)))
+}
+
+type MemberItem = Item<CreateMember>;
+
+/// Members to add.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read item by item; this is its description")]
+struct CreateMembers {
+    /// A JSON list, or its text.
+    #[schema(rename = "Items", max_items = 1000)]
+    items: Vec<MemberItem>,
+}
+
+/// Add up to 1,000 members at once; each is answered for itself, in order.
+#[utoipa::path(
+    tag = "Member",
+    operation_id = "CreateMemberBatch",
+    params(WebhooksEnabled, IdempotencyKey),
+    request_body(content = CreateMembers, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "OK", body = Batch<MemberView>))
+)]
+#[post("/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Members/Batch")]
+async fn create_batch(call: Call<Ctx>) -> Result<Json<Batch<MemberView>>> {
+    let new = call.items::<CreateMember, NewMember>()?;
+    let members = members::create_all(&call.ctx, &call.at("ChannelSid")?, new).await?;
+    Ok(batch::answer(members, |member| {
+        members::view(member, call.ctx.account(), &call.base)
+    }))
 }
 
 /// Which members.

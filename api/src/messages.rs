@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     answer::{Created, Deleted},
+    batch::{self, Batch, Item},
     call::Call,
     openapi::{IdempotencyKey, WebhooksEnabled},
     paging::{Meta, PageParams},
@@ -21,6 +22,7 @@ use crate::{
 
 pub(crate) fn routes(to: &mut impl Register) {
     to.add(create);
+    to.add(create_batch);
     to.add(list);
     to.add(fetch);
     to.add(update);
@@ -47,6 +49,9 @@ struct CreateMessage {
     body: Option<String>,
     /// A media file.
     media_sid: Option<String>,
+    /// The sender's own id of the message, 1 to 255 characters: a repeat answers with the first message. The header
+    /// `Idempotency-Key` comes before it.
+    client_id: Option<String>,
 }
 
 impl From<CreateMessage> for NewMessage {
@@ -55,7 +60,7 @@ impl From<CreateMessage> for NewMessage {
             body: form.body,
             attributes: form.attributes,
             from: form.from,
-            client_id: None,
+            client_id: form.client_id,
             media_sid: form.media_sid,
             date_created: form.date_created.map(Into::into),
             date_updated: form.date_updated.map(Into::into),
@@ -75,16 +80,43 @@ impl From<CreateMessage> for NewMessage {
 #[post("/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages")]
 async fn create(call: Call<Ctx>) -> Result<Created<SentView>> {
     let form: CreateMessage = call.body()?;
-    let new = NewMessage {
-        client_id: call.idempotency_key(),
-        ..form.into()
-    };
+    let mut new = NewMessage::from(form);
+    new.client_id = call.idempotency_key().or(new.client_id);
     let sent = messages::send(&call.ctx, call.at("ChannelSid")?, &new).await?;
     Ok(Created(messages::sent_view(
         &sent,
         call.ctx.account(),
         &call.base,
     )))
+}
+
+type MessageItem = Item<CreateMessage>;
+
+/// Messages to send.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read item by item; this is its description")]
+struct CreateMessages {
+    /// A JSON list, or its text.
+    #[schema(rename = "Items", max_items = 1000)]
+    items: Vec<MessageItem>,
+}
+
+/// Send up to 1,000 messages at once; each is answered for itself, in order, which is the order of their indexes.
+#[utoipa::path(
+    tag = "Message",
+    operation_id = "CreateMessageBatch",
+    params(WebhooksEnabled, IdempotencyKey),
+    request_body(content = CreateMessages, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "OK", body = Batch<SentView>))
+)]
+#[post("/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages/Batch")]
+async fn create_batch(call: Call<Ctx>) -> Result<Json<Batch<SentView>>> {
+    let new = call.items::<CreateMessage, NewMessage>()?;
+    let key = call.idempotency_key();
+    let sent = messages::send_all(&call.ctx, &call.at("ChannelSid")?, new, key.as_deref()).await?;
+    Ok(batch::answer(sent, |sent| {
+        messages::sent_view(sent, call.ctx.account(), &call.base)
+    }))
 }
 
 /// In which order.

@@ -69,6 +69,7 @@ pub(crate) fn methods_of(pattern: &str) -> Vec<Method> {
     [
         (item.get.is_some(), Method::GET),
         (item.post.is_some(), Method::POST),
+        (item.put.is_some(), Method::PUT),
         (item.delete.is_some(), Method::DELETE),
     ]
     .into_iter()
@@ -218,7 +219,10 @@ mod tests {
             .collect();
         let mut ids = BTreeSet::new();
         for (path, item) in &DOCUMENT.paths.paths {
-            for operation in [&item.get, &item.post, &item.delete].into_iter().flatten() {
+            for operation in [&item.get, &item.post, &item.put, &item.delete]
+                .into_iter()
+                .flatten()
+            {
                 let id = operation.operation_id.clone().unwrap();
                 assert!(ids.insert(id.clone()), "{id} is there twice");
                 let tags: Vec<_> = operation.tags.iter().flatten().collect();

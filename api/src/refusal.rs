@@ -1,6 +1,6 @@
 //! A refusal on the wire: `{ "code", "message", "more_info", "status" }`.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -27,14 +27,26 @@ pub(crate) struct ErrorBody<'a> {
     #[schema(example = 50307)]
     code: u32,
     /// For people.
-    #[schema(example = "A channel with this UniqueName already exists")]
-    message: &'a str,
+    #[schema(value_type = String, example = "A channel with this UniqueName already exists")]
+    message: Cow<'a, str>,
     /// Where the code is explained.
     #[schema(example = "https://www.twilio.com/docs/errors/50307")]
     more_info: String,
     /// The HTTP status.
     #[schema(example = 409)]
     status: u16,
+}
+
+impl<'a> ErrorBody<'a> {
+    /// The body for this error, with this text in place of its own.
+    pub(crate) fn of(error: &Error, message: Cow<'a, str>) -> Self {
+        Self {
+            code: error.code().code(),
+            message,
+            more_info: error.more_info(),
+            status: error.code().status(),
+        }
+    }
 }
 
 impl Refusal {
@@ -47,12 +59,7 @@ impl Refusal {
                 HeaderValue::from_static("Basic realm=\"Hubbub\""),
             ));
         }
-        answer.json(ErrorBody {
-            code: self.0.code().code(),
-            message,
-            more_info: self.0.more_info(),
-            status: self.0.code().status(),
-        })
+        answer.json(ErrorBody::of(&self.0, Cow::Borrowed(message)))
     }
 
     /// The error behind it.

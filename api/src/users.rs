@@ -11,8 +11,9 @@ use utoipa::ToSchema;
 
 use crate::{
     answer::{Created, Deleted},
+    batch::{self, Batch, Item},
     call::Call,
-    openapi::WebhooksEnabled,
+    openapi::{IdempotencyKey, WebhooksEnabled},
     paging::{Meta, PageParams},
     refusal::Result,
     routes::Register,
@@ -20,6 +21,7 @@ use crate::{
 
 pub(crate) fn routes(to: &mut impl Register) {
     to.add(create);
+    to.add(create_batch);
     to.add(list);
     to.add(fetch);
     to.add(update);
@@ -66,6 +68,34 @@ async fn create(call: Call<Ctx>) -> Result<Created<UserView>> {
     let form: CreateUser = call.body()?;
     let user = users::create(&call.ctx, form.try_into()?).await?;
     Ok(Created(users::view(&user, call.ctx.account(), &call.base)))
+}
+
+type UserItem = Item<CreateUser>;
+
+/// Users to make.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read item by item; this is its description")]
+struct CreateUsers {
+    /// A JSON list, or its text.
+    #[schema(rename = "Items", max_items = 1000)]
+    items: Vec<UserItem>,
+}
+
+/// Create up to 1,000 users at once; each is answered for itself, in order.
+#[utoipa::path(
+    tag = "User",
+    operation_id = "CreateUserBatch",
+    params(WebhooksEnabled, IdempotencyKey),
+    request_body(content = CreateUsers, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "OK", body = Batch<UserView>))
+)]
+#[post("/v2/Services/{ServiceSid}/Users/Batch")]
+async fn create_batch(call: Call<Ctx>) -> Result<Json<Batch<UserView>>> {
+    let new = call.items::<CreateUser, NewUser>()?;
+    let users = users::create_all(&call.ctx, new).await?;
+    Ok(batch::answer(users, |user| {
+        users::view(user, call.ctx.account(), &call.base)
+    }))
 }
 
 /// A page of users.

@@ -10,7 +10,7 @@ use std::{future::Future, sync::Arc};
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use hubbub_core::{
-    BaseUrl, Caller, Core, Ctx, Error,
+    BaseUrl, Caller, Core, Ctx, Error, ErrorCode,
     sid::{AccountSid, ApiKeySid, ServiceSid},
     users,
 };
@@ -21,6 +21,7 @@ pub(crate) use segments::{Segment, Segments, missing};
 
 use crate::{
     base_url,
+    batch::{self, MAX_ITEMS},
     paging::{MAX_SIZE, Paging},
     params::Params,
     refusal::{Refusal, Result},
@@ -99,6 +100,27 @@ impl<C> Call<C> {
         self.body.read()
     }
 
+    /// The JSON list in the body's parameter of this name; `None` when it is not given.
+    pub(crate) fn list(&self, name: &str) -> Result<Option<Vec<serde_json::Value>>, Error> {
+        self.body.list(name, MAX_ITEMS)
+    }
+
+    /// The items of a batch.
+    pub(crate) fn items<F, N>(&self) -> Result<Vec<Result<N, Error>>, Error>
+    where
+        F: DeserializeOwned,
+        N: TryFrom<F>,
+        Error: From<N::Error>,
+    {
+        let list = self.list("Items")?.ok_or_else(|| {
+            Error::with(
+                ErrorCode::InvalidParameter,
+                "Missing required parameter Items in the post body",
+            )
+        })?;
+        Ok(batch::items("Items", list))
+    }
+
     /// The parameters in the query.
     pub(crate) fn query<T: DeserializeOwned>(&self) -> Result<T, Error> {
         Params::from_form(self.query.as_bytes())?.read()
@@ -175,7 +197,7 @@ impl<C: Place> Call<C> {
         let segments = Segments::of(&request.match_pattern().unwrap_or_default(), path)?;
         let ctx = C::enter(state.core(), caller.clone(), &segments).await?;
         // GET and DELETE may carry a content type without a body.
-        let body = if request.method() == Method::POST {
+        let body = if matches!(*request.method(), Method::POST | Method::PUT) {
             body::read(request.headers(), payload).await?
         } else {
             Params::default()

@@ -102,6 +102,13 @@ sids!(
 );
 references!(ChannelRef, UserRef, MemberRef);
 
+/// A name that is to be given.
+impl Segment for String {
+    fn parse(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -62,6 +62,46 @@ impl Params {
         }
     }
 
+    /// Reads one item of a list: an object whose names are those of the parameters in snake_case.
+    ///
+    /// # Errors
+    /// 20001 when it is no object.
+    pub(crate) fn from_item(item: serde_json::Value) -> Result<Self> {
+        match item {
+            serde_json::Value::Object(fields) => Ok(Self(
+                fields
+                    .into_iter()
+                    .filter(|(_, value)| !value.is_null())
+                    .map(|(name, value)| (pascal_case(&name), Value::Json(value)))
+                    .collect(),
+            )),
+            _ => Err(Error::with(ErrorCode::InvalidParameter, "must be an object")),
+        }
+    }
+
+    /// The JSON list of this name: as it is in a JSON body, or as its text. `None` when it is not given.
+    ///
+    /// # Errors
+    /// 20001 with its name when it is no list, or has more than `most` elements.
+    pub(crate) fn list(&self, name: &str, most: usize) -> Result<Option<Vec<serde_json::Value>>> {
+        let refused = || Error::parameter(name, &format!("must be a JSON list of at most {most} objects"));
+        let list = match self.0.get(name) {
+            None => return Ok(None),
+            Some(Value::Form(texts)) => match texts.as_slice() {
+                [text] => serde_json::from_str(text).map_err(|_| refused())?,
+                _ => return Err(refused()),
+            },
+            Some(Value::Json(serde_json::Value::String(text))) => {
+                serde_json::from_str(text).map_err(|_| refused())?
+            }
+            Some(Value::Json(value)) => value.clone(),
+        };
+        match list {
+            serde_json::Value::Array(elements) if elements.len() <= most => Ok(Some(elements)),
+            _ => Err(refused()),
+        }
+    }
+
     /// A text that is the same for the same parameters, whatever their order.
     pub(crate) fn canonical(&self) -> String {
         format!("{:?}", self.0)
@@ -74,6 +114,17 @@ impl Params {
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
         de::read(&self.0)
     }
+}
+
+/// `role_sid` as parameters have it: `RoleSid`.
+fn pascal_case(name: &str) -> String {
+    name.split('_')
+        .flat_map(|word| {
+            let mut letters = word.chars();
+            let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+            first.into_iter().chain(letters)
+        })
+        .collect()
 }
 
 fn decode(name: &str, text: &[u8]) -> Result<String> {

@@ -125,3 +125,47 @@ fn a_missing_parameter_is_named_as_twilio_names_it() {
     let params = Params::from_form(b"Identity=alice").unwrap();
     assert_eq!(params.read::<Required>().unwrap().identity, "alice");
 }
+
+#[test]
+fn an_item_reads_like_the_form_of_a_single_call() {
+    let item =
+        serde_json::json!({ "friendly_name": "a", "last_consumed_message_index": 3, "date_created": null });
+    let read: Form = Params::from_item(item).unwrap().read().unwrap();
+    assert_eq!(read.friendly_name.as_deref(), Some("a"));
+    assert_eq!(read.last_consumed_message_index, Some(Clearable(Some(3))));
+    for no_object in ["5", "[]", "\"a\"", "null"] {
+        let item = serde_json::from_str(no_object).unwrap();
+        assert_eq!(Params::from_item(item).unwrap_err().code().code(), 20001);
+    }
+}
+
+#[test]
+fn a_list_is_taken_as_itself_or_as_its_text() {
+    let list = |params: Result<Params>| params.unwrap().list("Items", 2);
+    assert_eq!(
+        list(Params::from_form(b"Items=%5B1%2C2%5D"))
+            .unwrap()
+            .unwrap()
+            .len(),
+        2
+    );
+    for text in [r#"{"Items": [1, 2]}"#, r#"{"Items": "[1, 2]"}"#] {
+        assert_eq!(
+            list(Params::from_json(text.as_bytes())).unwrap().unwrap().len(),
+            2
+        );
+    }
+    assert_eq!(list(Params::from_form(b"")).unwrap(), None);
+    for refused in [
+        Params::from_form(b"Items=%5B1%2C2%2C3%5D"),
+        Params::from_form(b"Items=1"),
+        Params::from_form(b"Items="),
+        Params::from_form(b"Items=%5B%5D&Items=%5B%5D"),
+        Params::from_json(br#"{"Items": {"a": 1}}"#),
+        Params::from_json(br#"{"Items": "nonsense"}"#),
+    ] {
+        let error = list(refused).unwrap_err();
+        assert_eq!(error.code().code(), 20001);
+        assert!(error.message().contains("Items"), "{}", error.message());
+    }
+}

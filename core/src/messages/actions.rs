@@ -1,6 +1,7 @@
 //! Sending, editing and removing messages.
 
 use sea_orm::{ActiveModelTrait, ColumnTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use super::{missing, scoped, writer::SendRequest};
@@ -57,6 +58,40 @@ pub async fn send(ctx: &Ctx, channel: ChannelRef, new: &NewMessage) -> Result<Se
     submit(ctx, channel, new)?
         .await
         .map_err(|_| Error::new(ErrorCode::Unavailable))?
+}
+
+/// Sends many messages to one channel, in their order, and waits until they are committed; what cannot be sent fails
+/// alone. With a `key`, messages without an id of their own get one made of the key and their place, so that a repeat
+/// of the whole sends nothing twice.
+///
+/// # Errors
+/// 20404 when there is no such channel; each answer as [`send`].
+pub async fn send_all(
+    ctx: &Ctx,
+    channel: &ChannelRef,
+    new: Vec<Result<NewMessage>>,
+    key: Option<&str>,
+) -> Result<Vec<Result<Sent>>> {
+    let channel = channels::access(ctx, ctx.reader(), channel).await?.channel.id;
+    let mut submitted = Vec::with_capacity(new.len());
+    for (place, new) in new.into_iter().enumerate() {
+        submitted.push(new.and_then(|mut new| {
+            if let (None, Some(key)) = (&new.client_id, key) {
+                new.client_id = Some(format!("{}:{place}", hex::encode(Sha256::digest(key))));
+            }
+            submit(ctx, channel.into(), &new)
+        }));
+    }
+    let mut sent = Vec::with_capacity(submitted.len());
+    for answer in submitted {
+        sent.push(match answer {
+            Ok(answer) => answer
+                .await
+                .unwrap_or_else(|_| Err(Error::new(ErrorCode::Unavailable))),
+            Err(refusal) => Err(refusal),
+        });
+    }
+    Ok(sent)
 }
 
 /// Takes a message for sending and answers with where its result will arrive. Messages that are submitted one after

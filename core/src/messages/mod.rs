@@ -9,7 +9,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 
-pub use actions::{NewMessage, Sent, UpdateMessage, remove, send, submit, update};
+pub use actions::{NewMessage, Sent, UpdateMessage, remove, send, send_all, submit, update};
 pub use view::{MessageView, SentView, sent_view, view};
 
 use crate::{
