@@ -21,6 +21,10 @@ class Rest:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.http.post(path, data=form, json=json, headers=named)
 
+    def put(self, path, form=None, json=None, **headers):
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.put(path, data=form, json=json, headers=named)
+
     def delete(self, path, **headers):
         return self.http.delete(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
