@@ -67,6 +67,15 @@ impl Sql {
         }
     }
 
+    /// Appends ` FOR UPDATE SKIP LOCKED` where rows are locked one by one.
+    pub(crate) fn for_update_skipping_locked(&mut self, backend: DbBackend) -> &mut Self {
+        if backend == DbBackend::Postgres {
+            self.push(" FOR UPDATE SKIP LOCKED")
+        } else {
+            self
+        }
+    }
+
     pub(crate) async fn all(self, db: &impl ConnectionTrait) -> Result<Vec<QueryResult>, DbErr> {
         let backend = db.get_database_backend();
         db.query_all_raw(Statement::from_sql_and_values(backend, self.text, self.values))

@@ -1,5 +1,6 @@
 //! The workers: what must happen after a change and may take its time. They alone call addresses that tenants chose.
 
+mod attribute_indexes;
 pub mod outbound;
 mod relay;
 mod retention;
@@ -38,6 +39,7 @@ impl Workers {
             tasks.spawn(relay::run(Arc::clone(&core), stop.clone()));
         }
         tasks.spawn(retention::run(Arc::clone(&core), stop.clone()));
+        tasks.spawn(attribute_indexes::run(Arc::clone(&core), stop.clone()));
         let jobs = Arc::clone(&core.jobs);
         let dispatcher = Dispatcher::start(core, client, &tasks, &stop);
         let consumer = jobs.consume(JobClass::Webhook, PREFETCH, dispatcher).await?;

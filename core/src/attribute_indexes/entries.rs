@@ -125,6 +125,26 @@ impl Entries {
         }
         insert_elements(db, &self.elements).await
     }
+
+    /// Writes those that are missing. An entry that is there was made by somebody who knew at least as much.
+    pub(super) async fn insert_missing(mut self, db: &impl ConnectionTrait) -> Result<()> {
+        let mut written: BTreeSet<(Uuid, Uuid)> = BTreeSet::new();
+        for rows in self.entries.chunks(ROWS) {
+            let mut sql = insert_entries(rows);
+            sql.push(" ON CONFLICT (service_id, index_id, scope_id, item_id) DO NOTHING");
+            if self.elements.is_empty() {
+                sql.execute(db).await?;
+                continue;
+            }
+            sql.push(" RETURNING scope_id, item_id");
+            for row in sql.all(db).await? {
+                written.insert((row.try_get("", "scope_id")?, row.try_get("", "item_id")?));
+            }
+        }
+        self.elements
+            .retain(|((_, _, scope, item), ..)| written.contains(&(*scope, *item)));
+        insert_elements(db, &self.elements).await
+    }
 }
 
 /// The distinct scalars of an array; nothing else has elements.

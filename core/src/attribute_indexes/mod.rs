@@ -1,10 +1,15 @@
 //! Declared indexes over attributes: `POST /v2/Services/{IS}/AttributeIndexes`.
 //!
 //! Every resource that an index covers has one entry in it. Writers keep the entries up in the transactions of their
-//! changes ([`upkeep`]); what was there before the declaration is entered by the builder.
+//! changes ([`upkeep`]); what was there before the declaration is entered by the workers ([`build`])
+//! in their [`Rounds`], which also sweep what is left of indexes that were taken down.
 
 mod actions;
+mod border;
+mod build;
 mod entries;
+mod rounds;
+mod sweep;
 pub(crate) mod upkeep;
 mod view;
 
@@ -12,6 +17,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 pub(crate) use actions::take_down;
 pub use actions::{NewIndex, create, delete, get, list};
+pub use rounds::{Next, Rounds};
 pub use view::{AttributeIndexView, view};
 
 use crate::{
