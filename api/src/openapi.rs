@@ -138,8 +138,18 @@ fn build() -> OpenApi {
                 ("Channel", "Channels, addressed by SID or unique name."),
                 ("Member", "Members of a channel, addressed by SID or identity."),
                 ("Invite", "Invites to a channel."),
+                ("ChannelWebhook", "Webhooks of a channel."),
                 ("Message", "Messages of a channel."),
                 ("AttributeIndex", "Declared indexes over attributes."),
+                (
+                    "Binding",
+                    "Devices that push notifications go to, from the service's side.",
+                ),
+                (
+                    "UserBinding",
+                    "Devices that push notifications go to, from the user's side.",
+                ),
+                ("Credential", "Credentials of push services."),
                 ("AccessToken", "Access tokens of users."),
                 ("WebhookDelivery", "The ledger of webhook deliveries."),
                 ("Account", "Accounts: the tenants."),

@@ -12,12 +12,12 @@ use hubbub_core::ErrorCode;
 use utoipa::__dev::{SchemaReferences, Tags};
 
 use crate::{
-    access_tokens, accounts, attribute_indexes, call, channels, docs, door, invites, keys, members, messages,
-    openapi, operations,
+    access_tokens, accounts, attribute_indexes, bindings, call, channel_webhooks, channels, credentials,
+    docs, door, invites, keys, members, messages, openapi, operations,
     refusal::{Refusal, Result},
     roles, services,
     state::ApiState,
-    user_channels, users, webhook_deliveries,
+    user_bindings, user_channels, users, webhook_deliveries,
 };
 
 /// Something that a documented handler can be added to.
@@ -43,11 +43,15 @@ pub(crate) fn all(to: &mut impl Register) {
     roles::routes(to);
     users::routes(to);
     user_channels::routes(to);
+    user_bindings::routes(to);
     channels::routes(to);
     members::routes(to);
     invites::routes(to);
+    channel_webhooks::routes(to);
     messages::routes(to);
     attribute_indexes::routes(to);
+    bindings::routes(to);
+    credentials::routes(to);
     access_tokens::routes(to);
     webhook_deliveries::routes(to);
     accounts::routes(to);

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     attribute_indexes::upkeep,
+    bindings,
     change::Change,
     channels,
     ctx::{BaseUrl, Ctx},
@@ -430,6 +431,7 @@ pub async fn delete(ctx: &Ctx, user: &UserRef) -> Result<()> {
         .await?;
     upkeep::removed(&change.tx, &row).await?;
     invites::delete_of_user(&change.tx, ctx.scope(), &row.identity).await?;
+    bindings::delete_all_of_user(&change.tx, ctx.scope(), row.id).await?;
     if let Ok(identity) = Identity::parse(&row.identity) {
         change.control(Control::UserDeleted {
             service: ctx.scope(),

@@ -15,6 +15,9 @@ mod m20261122_000007_create_outbox;
 mod m20261122_000008_create_webhook_deliveries;
 mod m20261122_000009_create_idempotency_keys;
 mod m20261122_000010_create_invites;
+mod m20261122_000011_create_channel_webhooks;
+mod m20261122_000012_create_credentials;
+mod m20261122_000013_create_bindings;
 mod m20261122_000030_create_attribute_indexes;
 mod m20261122_000031_create_attribute_leftovers;
 
@@ -37,6 +40,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000008_create_webhook_deliveries::Migration),
             Box::new(m20261122_000009_create_idempotency_keys::Migration),
             Box::new(m20261122_000010_create_invites::Migration),
+            Box::new(m20261122_000011_create_channel_webhooks::Migration),
+            Box::new(m20261122_000012_create_credentials::Migration),
+            Box::new(m20261122_000013_create_bindings::Migration),
             Box::new(m20261122_000030_create_attribute_indexes::Migration),
             Box::new(m20261122_000031_create_attribute_leftovers::Migration),
         ]

@@ -5,7 +5,8 @@ use hubbub_core::{
     Error, Result,
     input::{ChannelRef, MemberRef, UserRef},
     sid::{
-        AccountSid, ApiKeySid, AttributeIndexSid, DeliverySid, InviteSid, MessageSid, RoleSid, ServiceSid,
+        AccountSid, ApiKeySid, AttributeIndexSid, BindingSid, CredentialSid, DeliverySid, InviteSid,
+        MessageSid, RoleSid, ServiceSid, WebhookSid,
     },
 };
 use percent_encoding::percent_decode_str;
@@ -98,6 +99,9 @@ sids!(
     MessageSid,
     DeliverySid,
     InviteSid,
+    WebhookSid,
+    CredentialSid,
+    BindingSid,
     AttributeIndexSid
 );
 references!(ChannelRef, UserRef, MemberRef);

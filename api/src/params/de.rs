@@ -25,7 +25,9 @@ fn code_for(name: &str) -> ErrorCode {
         "LastConsumptionTimestamp" => ErrorCode::ConsumptionTimestamp,
         "Limits.ChannelMembers" => ErrorCode::ChannelMembersFormat,
         "Limits.UserChannels" => ErrorCode::UserChannelsFormat,
-        "PreWebhookRetryCount" | "PostWebhookRetryCount" => ErrorCode::WebhookRetryCount,
+        "PreWebhookRetryCount" | "PostWebhookRetryCount" | "Configuration.RetryCount" => {
+            ErrorCode::WebhookRetryCount
+        }
         "TypingIndicatorTimeout" => ErrorCode::TypingTimeoutFormat,
         _ => ErrorCode::InvalidParameter,
     }

@@ -9,6 +9,7 @@ use super::{PRIVATE, PUBLIC, lock_access, store};
 use crate::{
     attribute_indexes::upkeep,
     change::Change,
+    channel_webhooks,
     ctx::Ctx,
     db::is_duplicate,
     entities::{channel, member, user},
@@ -235,6 +236,7 @@ pub async fn delete(ctx: &Ctx, channel: &ChannelRef) -> Result<()> {
     store(&change.tx, &row).await?;
     upkeep::channel_removed(&change.tx, &row).await?;
     invites::delete_of_channel(&change.tx, ctx.scope(), row.id).await?;
+    channel_webhooks::delete_of_channel(&change.tx, ctx.scope(), row.id).await?;
     user::Entity::update_many()
         .col_expr(
             user::Column::JoinedChannelsCount,

@@ -14,7 +14,10 @@ pub use view::{ServiceView, view};
 use crate::{
     attribute_indexes,
     ctx::Core,
-    entities::{channel, channel_event, invite, member, message, role, service, user, webhook_delivery},
+    entities::{
+        binding, channel, channel_event, channel_webhook, invite, member, message, role, service, user,
+        webhook_delivery,
+    },
     error::{Error, ErrorCode, Result},
     events::publisher::Control,
     input,
@@ -181,6 +184,14 @@ pub async fn delete(core: &Core, account: AccountSid, id: ServiceSid) -> Result<
         .await?;
     invite::Entity::delete_many()
         .filter(invite::Column::ServiceId.eq(id))
+        .exec(&tx)
+        .await?;
+    channel_webhook::Entity::delete_many()
+        .filter(channel_webhook::Column::ServiceId.eq(id))
+        .exec(&tx)
+        .await?;
+    binding::Entity::delete_many()
+        .filter(binding::Column::ServiceId.eq(id))
         .exec(&tx)
         .await?;
     message::Entity::delete_many()

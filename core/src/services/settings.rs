@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use url::Url;
 
 use crate::{
     ctx::Core,
@@ -13,8 +12,7 @@ use crate::{
     secrets::Secret,
     sid::RoleSid,
     timestamp::Timestamp,
-    webhooks::POST_EVENTS,
-    webhooks::PRE_EVENTS,
+    webhooks::{POST_EVENTS, PRE_EVENTS, target},
 };
 
 /// The most members a channel, or channels a user, may be given.
@@ -216,13 +214,7 @@ fn webhook_url(core: &Core, field: &str, text: &str) -> Result<Option<String>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let refused = |why: &str| Error::with(ErrorCode::WebhookFormat, format!("{field} {why}"));
-    let url = Url::parse(text).map_err(|cause| refused(&format!("is not an absolute URL: {cause}")))?;
-    if text.len() > 2048 {
-        return Err(refused("is longer than 2048 characters"));
-    }
-    (core.settings.vet_url)(&url).map_err(|why| refused(&why))?;
-    // Kept as it was given: the signature is over this text.
+    target::check(core, field, text)?;
     Ok(Some(text.to_owned()))
 }
 

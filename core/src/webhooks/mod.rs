@@ -3,6 +3,7 @@
 
 pub mod ledger;
 mod parameters;
+pub(crate) mod target;
 
 use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};
 

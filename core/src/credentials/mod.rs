@@ -1,0 +1,208 @@
+//! Credentials of push services, an account's own. Their secrets go in and never come out over REST.
+
+mod secrets;
+mod view;
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    Select, sea_query::Query,
+};
+
+pub use secrets::Secrets;
+pub use view::{CredentialView, view};
+
+use crate::{
+    ctx::Core,
+    entities::{binding, credential, service},
+    error::{Error, Result},
+    input,
+    paging::{self, Key, Order, Page, PageRequest},
+    secrets::Vault,
+    sid::{AccountSid, CredentialSid},
+    timestamp::Timestamp,
+};
+
+/// Google Cloud Messaging.
+pub const GCM: &str = "gcm";
+/// Apple Push Notification service.
+pub const APN: &str = "apn";
+/// Firebase Cloud Messaging.
+pub const FCM: &str = "fcm";
+
+/// Reads the name of a push service.
+#[must_use]
+pub fn push_service(text: &str) -> Option<&'static str> {
+    [GCM, APN, FCM].into_iter().find(|known| *known == text)
+}
+
+fn scoped(account: AccountSid) -> Select<credential::Entity> {
+    credential::Entity::find().filter(credential::Column::AccountId.eq(account))
+}
+
+fn missing(id: CredentialSid) -> Error {
+    Error::not_found(format_args!("/Credentials/{id}"))
+}
+
+/// The account's credential of this SID.
+///
+/// # Errors
+/// 20404 when there is none.
+pub async fn get(core: &Core, account: AccountSid, id: CredentialSid) -> Result<credential::Model> {
+    scoped(account)
+        .filter(credential::Column::Id.eq(id))
+        .one(core.db.reader())
+        .await?
+        .ok_or_else(|| missing(id))
+}
+
+/// The account's credential of this SID, if there is one; nobody deletes it until the transaction ends.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub(crate) async fn hold(
+    db: &impl ConnectionTrait,
+    account: AccountSid,
+    id: CredentialSid,
+) -> Result<Option<credential::Model>> {
+    Ok(scoped(account)
+        .filter(credential::Column::Id.eq(id))
+        .lock_shared()
+        .one(db)
+        .await?)
+}
+
+/// The account's credentials, oldest first.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn list(
+    core: &Core,
+    account: AccountSid,
+    request: &PageRequest,
+) -> Result<Page<credential::Model>> {
+    paging::fetch(
+        core.db.reader(),
+        scoped(account),
+        credential::Column::Id,
+        Order::Ascending,
+        request,
+        |row: &credential::Model| Key::Uuid(row.id.0),
+    )
+    .await
+}
+
+/// A credential to make.
+pub struct NewCredential {
+    /// `gcm`, `apn` or `fcm`.
+    pub kind: String,
+    /// A name for people.
+    pub friendly_name: Option<String>,
+    /// Whether Apple's test servers are meant.
+    pub sandbox: Option<bool>,
+    /// What the push service wants to see.
+    pub secrets: Secrets,
+}
+
+/// Makes a credential.
+///
+/// # Errors
+/// 20001 naming what is missing: the type, or a secret that it needs; 50003 when the name is too long.
+pub async fn create(core: &Core, account: AccountSid, new: NewCredential) -> Result<credential::Model> {
+    let kind = push_service(&new.kind).ok_or_else(|| {
+        let problem = if new.kind.is_empty() {
+            "is missing: gcm, apn or fcm"
+        } else {
+            "must be gcm, apn or fcm"
+        };
+        Error::parameter("Type", problem)
+    })?;
+    let now = Timestamp::now();
+    let id = CredentialSid::generate();
+    let row = credential::Model {
+        account_id: account,
+        id,
+        kind: kind.to_owned(),
+        friendly_name: new
+            .friendly_name
+            .as_deref()
+            .map_or(Ok(None), input::friendly_name)?,
+        sandbox: new.sandbox.unwrap_or(false) && kind == APN,
+        secrets: new.secrets.needed_by(kind)?.seal(&core.vault, id)?,
+        date_created: now,
+        date_updated: now,
+    };
+    Ok(row.into_active_model().insert(core.db.writer()).await?)
+}
+
+/// What to change of a credential; `None` leaves it as it is.
+pub struct UpdateCredential {
+    /// Empty clears it.
+    pub friendly_name: Option<String>,
+    /// Whether Apple's test servers are meant.
+    pub sandbox: Option<bool>,
+    /// Those that are given replace what was there.
+    pub secrets: Secrets,
+}
+
+/// Changes a credential; its type stays.
+///
+/// # Errors
+/// 20404; 20001 when a secret is given empty; 50003 when the name is too long.
+pub async fn update(
+    core: &Core,
+    account: AccountSid,
+    id: CredentialSid,
+    update: UpdateCredential,
+) -> Result<credential::Model> {
+    let tx = core.db.begin().await?;
+    let mut row = scoped(account)
+        .filter(credential::Column::Id.eq(id))
+        .lock_exclusive()
+        .one(&tx)
+        .await?
+        .ok_or_else(|| missing(id))?;
+    if let Some(name) = &update.friendly_name {
+        row.friendly_name = input::friendly_name(name)?;
+    }
+    if let Some(sandbox) = update.sandbox {
+        row.sandbox = sandbox && row.kind == APN;
+    }
+    let secrets = secrets(&core.vault, &row)?.replaced_by(update.secrets);
+    row.secrets = secrets.needed_by(&row.kind)?.seal(&core.vault, id)?;
+    row.date_updated = Timestamp::now();
+    let row = row.into_active_model().reset_all().update(&tx).await?;
+    tx.commit().await?;
+    Ok(row)
+}
+
+/// Deletes a credential, and the bindings that cannot be reached without it.
+///
+/// # Errors
+/// 20404.
+pub async fn delete(core: &Core, account: AccountSid, id: CredentialSid) -> Result<()> {
+    let tx = core.db.begin().await?;
+    let gone = credential::Entity::delete_by_id((account, id)).exec(&tx).await?;
+    if gone.rows_affected == 0 {
+        return Err(missing(id));
+    }
+    let services = Query::select()
+        .column(service::Column::Id)
+        .from(service::Entity)
+        .and_where(service::Column::AccountId.eq(account))
+        .to_owned();
+    binding::Entity::delete_many()
+        .filter(binding::Column::ServiceId.in_subquery(services))
+        .filter(binding::Column::CredentialId.eq(id))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What the push service wants to see.
+///
+/// # Errors
+/// When it was sealed under another master key.
+pub fn secrets(vault: &Vault, credential: &credential::Model) -> Result<Secrets> {
+    Secrets::open(vault, credential)
+}
