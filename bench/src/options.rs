@@ -1,6 +1,6 @@
 //! The command line. Every scenario is bounded in time and in count.
 
-use clap::{Args, Parser, Subcommand, value_parser};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 /// Puts load on a running Hubbub on this machine, through its public doors.
 #[derive(Parser)]
@@ -61,7 +61,7 @@ pub(crate) enum Scenario {
     Fanout(FanoutOptions),
     /// Sockets come and stay idle.
     Idle(IdleOptions),
-    /// A backend sends over REST.
+    /// A backend sends or fetches over REST.
     Rest(RestOptions),
     /// Users read pages of history.
     History(HistoryOptions),
@@ -148,6 +148,9 @@ pub(crate) struct IdleOptions {
 
 #[derive(Args)]
 pub(crate) struct RestOptions {
+    /// What each request does.
+    #[arg(long, value_enum, default_value_t = RestAction::Send)]
+    pub(crate) action: RestAction,
     /// Connections kept alive, each with one request at a time.
     #[arg(long, default_value_t = 16, value_parser = value_parser!(u32).range(1..=1_000))]
     pub(crate) connections: u32,
@@ -155,6 +158,15 @@ pub(crate) struct RestOptions {
     pub(crate) rooms: u32,
     #[command(flatten)]
     pub(crate) load: Load,
+}
+
+/// What a backend asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RestAction {
+    /// Sends a message.
+    Send,
+    /// Fetches a channel.
+    Fetch,
 }
 
 #[derive(Args)]

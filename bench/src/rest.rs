@@ -56,6 +56,18 @@ impl Backend {
         Ok(sid)
     }
 
+    /// Fetches a channel.
+    pub(crate) async fn fetch_channel(&mut self, service: &str, channel: &str) -> anyhow::Result<()> {
+        self.expect(
+            "GET",
+            &format!("/v2/Services/{service}/Channels/{channel}"),
+            "",
+            200,
+        )
+        .await?;
+        Ok(())
+    }
+
     /// Adds a member; the user springs up.
     pub(crate) async fn add_member(&mut self, service: &str, channel: &str, who: &str) -> anyhow::Result<()> {
         let path = format!("/v2/Services/{service}/Channels/{channel}/Members");

@@ -1,4 +1,4 @@
-//! `rest`: a backend sends messages over connections that it keeps.
+//! `rest`: a backend sends messages, or fetches channels, over connections that it keeps.
 
 use std::{sync::Arc, time::Instant};
 
@@ -8,7 +8,7 @@ use crate::{
     board::Board,
     crowd::{Sent, collect},
     meter::Meter,
-    options::RestOptions,
+    options::{RestAction, RestOptions},
     report::Report,
     rest::Backend,
     stage::Stage,
@@ -20,11 +20,12 @@ pub(crate) async fn run(bench: &Bench, options: &RestOptions) -> anyhow::Result<
     let mut senders = Vec::new();
     for connection in 0..options.connections {
         let backend = Backend::connect(&bench.target).await?;
-        let sending = send(
+        let sending = work(
             backend,
             Arc::clone(&stage),
             Arc::clone(&board),
             connection as usize,
+            options.action,
             options.load.body,
         );
         senders.push(tokio::spawn(sending));
@@ -38,23 +39,27 @@ pub(crate) async fn run(bench: &Bench, options: &RestOptions) -> anyhow::Result<
         .setting("connections", options.connections)
         .setting("rooms", options.rooms)
         .setting("seconds", options.load.seconds);
-    report.rate("sends", "send", measured.sends, &measured);
+    match options.action {
+        RestAction::Send => report.rate("sends", "send", measured.sends, &measured),
+        RestAction::Fetch => report.rate("fetches", "fetch", measured.sends, &measured),
+    }
     report.latency("answer", &board.acks);
     if let Some(messages) = measured.messages_per_commit {
         report.figure("messages_per_commit", messages);
     }
     report.load(&measured);
-    report.none_of("sends were refused", board.refusals());
+    report.none_of("requests were refused", board.refusals());
     report.none_of("connections did not come back", lost);
     Ok(report)
 }
 
-/// Sends to one room after the other, beginning with a room of its own.
-async fn send(
+/// Asks about one room after the other, beginning with a room of its own.
+async fn work(
     mut backend: Backend,
     stage: Arc<Stage>,
     board: Arc<Board>,
     first: usize,
+    action: RestAction,
     body: u32,
 ) -> Vec<Sent> {
     let rooms = stage.rooms.iter().cycle().skip(first % stage.rooms.len());
@@ -63,10 +68,16 @@ async fn send(
             break;
         }
         let began = Instant::now();
-        let sent = backend.send(&stage.service, room, &board.body(began, body)).await;
-        board.answered(began.elapsed(), sent.is_ok());
-        if let Err(error) = sent {
-            eprintln!("a send was refused: {error:#}");
+        let answered = match action {
+            RestAction::Send => backend
+                .send(&stage.service, room, &board.body(began, body))
+                .await
+                .map(|_| ()),
+            RestAction::Fetch => backend.fetch_channel(&stage.service, room).await,
+        };
+        board.answered(began.elapsed(), answered.is_ok());
+        if let Err(error) = answered {
+            eprintln!("a request was refused: {error:#}");
             break;
         }
     }
