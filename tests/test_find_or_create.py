@@ -124,3 +124,16 @@ async def test_a_user_needs_its_rights_for_each_step(chat):
     open_one = chat.channel("open")
     assert chat.bearer("carol").put(path_of(chat, "open"), json={"Members": [{"identity": "carol"}]}).status_code == 200
     assert set(members_of(chat, open_one.sid)) == {"carol"}
+
+
+async def test_nobody_gives_more_rights_than_it_has(chat):
+    everything = chat.client.chat.v2.services(chat.sid).roles.create(
+        friendly_name="everything", type="channel", permission=["sendMessage", "editAnyMessage", "destroyChannel"]
+    )
+    adder = chat.service.roles.create(friendly_name="adder", type="channel", permission=["addMember", "sendMessage"])
+    chat.service.update(default_channel_creator_role_sid=adder.sid)
+    alice = chat.bearer("alice")
+    refused = alice.put(path_of(chat, "x"), json={"Members": [{"identity": "friend", "role_sid": everything.sid}]})
+    error_of(refused, 403, 50205)
+    error_of(chat.rest.get(path_of(chat, "x")), 404, 20404)
+    assert alice.put(path_of(chat, "x"), json={"Members": [{"identity": "friend", "role_sid": adder.sid}]}).status_code == 201

@@ -29,6 +29,16 @@ pub struct Access {
 }
 
 impl Access {
+    /// The standing of a user who is about to make the channel.
+    pub(super) fn of_creator(channel: channel::Model, rights: Permissions) -> Self {
+        Self {
+            channel,
+            member: None,
+            invite: None,
+            rights: Some(rights),
+        }
+    }
+
     /// Passes when the caller has the right.
     ///
     /// # Errors

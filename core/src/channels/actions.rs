@@ -5,7 +5,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, Query},
 };
 
-use super::{PRIVATE, PUBLIC, lock_access, store};
+use super::{Access, PRIVATE, PUBLIC, lock_access, store};
 use crate::{
     attribute_indexes::upkeep,
     change::Change,
@@ -80,13 +80,18 @@ pub(super) async fn create_with(
     let mut joining = Vec::with_capacity(others.len() + 1);
     if let Some(creator) = creator {
         let role = ctx.service.default_channel_creator_role_id;
-        let mut rights = users::rights(&change.tx, ctx.scope(), creator.as_str()).await?;
+        let rights = users::rights(&change.tx, ctx.scope(), creator.as_str()).await?;
         if !rights.has(Permission::CreateChannel) {
             return Err(Error::lacks(Permission::CreateChannel.name()));
         }
-        rights = rights.union(roles::permissions(&change.tx, ctx.scope(), role).await?);
-        if others.iter().any(|other| other.identity != *creator) && !rights.has(Permission::AddMember) {
-            return Err(Error::lacks(Permission::AddMember.name()));
+        let rights = rights.union(roles::permissions(&change.tx, ctx.scope(), role).await?);
+        let access = Access::of_creator(row.clone(), rights);
+        for other in others.iter().filter(|other| other.identity != *creator) {
+            access.require(Permission::AddMember)?;
+            if let Some(sid) = &other.role_sid {
+                let given = roles::of_kind(&change.tx, ctx.scope(), sid, roles::CHANNEL).await?;
+                access.may_give(ctx, &change.tx, given.id).await?;
+            }
         }
         joining.push(Ok(Joining {
             new: NewMember::new(creator.clone()),

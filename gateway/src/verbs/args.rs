@@ -1,6 +1,12 @@
 //! A verb's argument: one object, whose wrong fields are named.
 
-use hubbub_core::{Error, Result, error::ErrorCode, input::ChannelRef, sid::MessageSid};
+use hubbub_core::{
+    Error, Result,
+    error::ErrorCode,
+    input::ChannelRef,
+    paging::{PageRequest, PageToken},
+    sid::MessageSid,
+};
 use serde_json::{Map, Value};
 
 /// The argument of a verb.
@@ -76,6 +82,22 @@ impl Args {
         let text = self.required_text("message")?;
         text.parse()
             .map_err(|_| Error::not_found(format_args!("/Messages/{}", shorten(text))))
+    }
+
+    /// `limit` and `page_token` of a list.
+    ///
+    /// # Errors
+    /// 20001 naming the one that is wrong.
+    pub(super) fn page(&self, default: u64, most: u64) -> Result<PageRequest> {
+        let unknown = |_| Error::parameter("page_token", "is unknown: take it from next_page_token");
+        Ok(PageRequest {
+            size: self.limit(default, most)?,
+            token: self
+                .text("page_token")?
+                .map(PageToken::decode)
+                .transpose()
+                .map_err(unknown)?,
+        })
     }
 
     /// `limit`, 1 to `most`.

@@ -1,7 +1,8 @@
 //! Verbs about channels and the caller's place in them.
 
 use hubbub_core::{
-    Ctx, Error, Result, channels,
+    Ctx, Error, Result,
+    channels::{self, NewChannel, PUBLIC, UpdateChannel},
     entities::message,
     members,
     user_channels::{self, Standing, UserChannel},
@@ -31,6 +32,44 @@ impl Session {
             "channels": entries.collect::<Vec<_>>(),
             "next_page_token": list.next_page_token,
         }))
+    }
+
+    pub(super) async fn get_public_channels(&self, args: &Args) -> Answer {
+        let request = args.page(CHANNELS.0, CHANNELS.1)?;
+        let page = channels::list(&self.fresh().await?, &[PUBLIC], &request).await?;
+        let view = |channel: &_| channels::view(channel, self.client.account, &self.client.base);
+        data(&json!({
+            "channels": page.items.iter().map(view).collect::<Vec<_>>(),
+            "next_page_token": page.next.map(|token| token.encode()),
+        }))
+    }
+
+    pub(super) async fn create_channel(&self, args: &Args) -> Answer {
+        let new = NewChannel {
+            friendly_name: args.owned_text("friendly_name")?,
+            unique_name: args.owned_text("unique_name")?,
+            attributes: args.owned_text("attributes")?,
+            kind: args.owned_text("type")?,
+            ..NewChannel::default()
+        };
+        let channel = channels::create(&self.fresh().await?, new).await?;
+        data(&channels::view(&channel, self.client.account, &self.client.base))
+    }
+
+    pub(super) async fn update_channel(&self, args: &Args) -> Answer {
+        let update = UpdateChannel {
+            friendly_name: args.owned_text("friendly_name")?,
+            unique_name: args.owned_text("unique_name")?,
+            attributes: args.owned_text("attributes")?,
+            ..UpdateChannel::default()
+        };
+        let channel = channels::update(&self.fresh().await?, &args.channel()?, update).await?;
+        data(&channels::view(&channel, self.client.account, &self.client.base))
+    }
+
+    pub(super) async fn remove_channel(&self, args: &Args) -> Answer {
+        channels::delete(&self.fresh().await?, &args.channel()?).await?;
+        data(&json!({}))
     }
 
     pub(super) async fn get_channel(&self, args: &Args) -> Answer {

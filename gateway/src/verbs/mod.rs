@@ -4,8 +4,10 @@
 mod args;
 mod channels;
 mod invites;
+mod members;
 mod messages;
 mod typing;
+mod users;
 
 use std::sync::Arc;
 
@@ -99,11 +101,21 @@ impl Session {
             "getMessages" => self.get_messages(args).await,
             "getChannels" => self.get_channels(args).await,
             "getChannel" => self.get_channel(args).await,
+            "getPublicChannels" => self.get_public_channels(args).await,
+            "createChannel" => self.create_channel(args).await,
+            "updateChannel" => self.update_channel(args).await,
+            "removeChannel" => self.remove_channel(args).await,
             "joinChannel" => self.join_channel(args).await,
             "leaveChannel" => self.leave_channel(args).await,
             "inviteMember" => self.invite_member(args).await,
             "acceptInvite" => self.accept_invite(args).await,
             "declineInvite" => self.decline_invite(args).await,
+            "addMember" => self.add_member(args).await,
+            "removeMember" => self.remove_member(args).await,
+            "updateMember" => self.update_member(args).await,
+            "getMembers" => self.get_members(args).await,
+            "getUser" => self.get_user(args).await,
+            "updateUser" => self.update_user(args).await,
             "typing" => self.typing(args).await,
             "setLastConsumedMessageIndex" => self.set_horizon(args).await,
             "updateToken" => self.update_token(args).await,
