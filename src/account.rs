@@ -42,7 +42,7 @@ pub(crate) async fn run(config: &Config, command: Command) -> anyhow::Result<()>
             println!("{shown}");
         }
         Command::List => {
-            for account in accounts::list(store.db.reader()).await? {
+            for account in accounts::all(store.db.reader()).await? {
                 println!("{}  {:9}  {}", account.id, account.status, account.friendly_name);
             }
         }

@@ -21,7 +21,7 @@ pub(crate) async fn ensure_account(config: &Config, store: &Store) -> anyhow::Re
     if let Some((sid, token)) = &config.account {
         return ensure_given(store, *sid, token).await;
     }
-    if !accounts::list(store.db.reader()).await?.is_empty() {
+    if !accounts::all(store.db.reader()).await?.is_empty() {
         return Ok(());
     }
     let (sid, token) = (AccountSid::generate(), Secret::random_hex());
@@ -46,7 +46,19 @@ async fn ensure_given(store: &Store, sid: AccountSid, token: &Secret) -> anyhow:
                 .ok_or_else(|| Error::internal("the account vanished"))?;
             let kept = accounts::auth_token(&store.vault, &account)
                 .map_err(|error| anyhow::anyhow!("HUBBUB_MASTER_KEY does not fit the database: {error:?}"))?;
-            if !kept.matches(token.expose()) {
+            let secondary = accounts::secondary_auth_token(&store.vault, &account)?;
+            if kept.matches(token.expose())
+                || secondary.is_some_and(|secondary| secondary.matches(token.expose()))
+            {
+                return Ok(());
+            }
+            // The configuration may be behind a rotation, which must not keep nodes from starting. It makes no token
+            // good again.
+            if let Some(moment) = account.auth_token_promoted_at {
+                tracing::warn!(
+                    "HUBBUB_AUTH_TOKEN is not the token of account {sid}, which was rotated at {moment:?}; starting with the one in the database"
+                );
+            } else {
                 anyhow::bail!("HUBBUB_AUTH_TOKEN is not the token that account {sid} has in the database");
             }
             Ok(())

@@ -148,6 +148,8 @@ async fn start_core(config: &Config, store: Store) -> anyhow::Result<Arc<Core>> 
     let settings = Settings {
         public_url: config.public_url.clone(),
         event_retention: config.event_retention,
+        audit_retention: config.audit_retention,
+        limit_ceiling: config.limit_ceiling,
         vet_url: Arc::new(move |url| vet_url(url, policy).map_err(|refused| refused.to_string())),
     };
     Ok(Core::start(node, store.db, store.vault, bus, jobs, settings))
@@ -161,7 +163,12 @@ fn listen(
     gateway: Option<&Gateway>,
     fallback: BaseUrl,
 ) -> anyhow::Result<Server> {
-    let state = ApiState::new(Arc::clone(core), fallback, metrics(core, gateway));
+    let state = ApiState::new(
+        Arc::clone(core),
+        fallback,
+        metrics(core, gateway),
+        config.rate_limits,
+    );
     let serves_api = config.roles.api;
     let mounted = gateway.cloned();
     let app = move || {

@@ -31,7 +31,7 @@ pub(crate) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
         .await
         .context("--service")?;
     let (key, secret) = api_keys::for_tokens(&store.db, &store.vault, account, None).await?;
-    let (token, _) = access_tokens::mint(account, key, &secret, service, &identity, life)?;
+    let (token, _) = access_tokens::mint(&key, &secret, service, &identity, life)?;
     println!("{token}");
     store.db.close().await;
     Ok(())

@@ -1,7 +1,7 @@
 //! Access tokens of users, minted on a backend's behalf.
 
 use actix_web::post;
-use hubbub_core::{Caller, Ctx, access_tokens, api_keys, input::Identity, sid::ServiceSid};
+use hubbub_core::{Ctx, access_tokens, api_keys, input::Identity, sid::ServiceSid};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -31,7 +31,7 @@ struct AccessToken {
     identity: Identity,
     #[schema(value_type = String)]
     service_sid: ServiceSid,
-    /// When it ends.
+    /// When it ends: not after the key that signs it.
     date_expires: String,
 }
 
@@ -49,13 +49,9 @@ async fn create(call: Call<Ctx>) -> Result<Created<AccessToken>> {
     let identity = Identity::parse(&form.identity)?;
     let life = access_tokens::life(form.ttl)?;
     let (account, service) = (call.ctx.account(), call.ctx.scope());
-    let came_with = match call.ctx.caller {
-        Caller::Account { key, .. } => key,
-        Caller::User { .. } => None,
-    };
     let core = &call.ctx.core;
-    let (key, secret) = api_keys::for_tokens(&core.db, &core.vault, account, came_with).await?;
-    let (token, expires) = access_tokens::mint(account, key, &secret, service, &identity, life)?;
+    let (key, secret) = api_keys::for_tokens(&core.db, &core.vault, account, call.ctx.caller.key()).await?;
+    let (token, expires) = access_tokens::mint(&key, &secret, service, &identity, life)?;
     Ok(Created(AccessToken {
         token,
         identity,

@@ -1,80 +1,22 @@
-//! Accounts, as the 2010-04-01 API has them. A caller sees its own.
+//! Accounts, as the 2010-04-01 API has them. A caller sees its own and its sub-accounts.
 
 use actix_web::{get, post, web::Json};
-use hubbub_core::{Error, Secret, accounts, entities::account, paging::Page, sid::AccountSid};
+use hubbub_core::{
+    AdminCtx,
+    accounts::{self, AccountFilter, AccountView},
+};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    answer::Created,
-    call::{AccountCtx, Call},
-    legacy::LegacyMeta,
-    paging::PageParams,
-    refusal::Result,
-    routes::Register,
+    answer::Created, call::Call, legacy::LegacyMeta, paging::PageParams, refusal::Result, routes::Register,
 };
 
 pub(crate) fn routes(to: &mut impl Register) {
     to.add(create);
     to.add(list);
     to.add(fetch);
-}
-
-/// An account: the tenant.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Account)]
-struct AccountView {
-    #[schema(value_type = String)]
-    sid: AccountSid,
-    friendly_name: String,
-    /// Null for a caller with an API key.
-    auth_token: Option<String>,
-    #[schema(value_type = String)]
-    owner_account_sid: AccountSid,
-    status: String,
-    /// Always `Full`.
-    #[serde(rename = "type")]
-    kind: &'static str,
-    date_created: String,
-    date_updated: String,
-    subresource_uris: AccountUris,
-    uri: String,
-}
-
-/// Where the account's resources are.
-#[derive(Serialize, ToSchema)]
-struct AccountUris {
-    keys: String,
-}
-
-fn view(account: &account::Model, auth_token: Option<&Secret>) -> AccountView {
-    let path = format!("/2010-04-01/Accounts/{}", account.id);
-    AccountView {
-        sid: account.id,
-        friendly_name: account.friendly_name.clone(),
-        auth_token: auth_token.map(|token| token.expose().to_owned()),
-        owner_account_sid: account.id,
-        status: account.status.clone(),
-        kind: "Full",
-        date_created: account.date_created.to_rfc2822_text(),
-        date_updated: account.date_updated.to_rfc2822_text(),
-        subresource_uris: AccountUris {
-            keys: format!("{path}/Keys.json"),
-        },
-        uri: format!("{path}.json"),
-    }
-}
-
-/// The caller's account. The token is for whom has it already: a key must not lead to it.
-async fn own(ctx: &AccountCtx) -> Result<AccountView, Error> {
-    let account = accounts::find(ctx.core.db.reader(), ctx.account)
-        .await?
-        .ok_or_else(|| Error::not_found(format_args!("/Accounts/{}.json", ctx.account)))?;
-    let token = match ctx.key {
-        None => Some(accounts::auth_token(&ctx.core.vault, &account)?),
-        Some(_) => None,
-    };
-    Ok(view(&account, token.as_ref()))
+    to.add(update);
 }
 
 /// An account to make.
@@ -85,7 +27,7 @@ struct CreateAccount {
     friendly_name: Option<String>,
 }
 
-/// Create another account; the answer has its auth token.
+/// Create a sub-account. The answer has its auth token, unless the caller came with an API key.
 #[utoipa::path(
     tag = "Account",
     operation_id = "CreateAccount",
@@ -93,13 +35,22 @@ struct CreateAccount {
     responses((status = 201, description = "Created", body = AccountView))
 )]
 #[post("/2010-04-01/Accounts.json")]
-async fn create(call: Call<AccountCtx>) -> Result<Created<AccountView>> {
+async fn create(call: Call<AdminCtx>) -> Result<Created<AccountView>> {
     let name = call.body::<CreateAccount>()?.friendly_name.unwrap_or_default();
-    let core = &call.ctx.core;
-    let token = Secret::random_hex();
-    let sid = AccountSid::generate();
-    let account = accounts::create(core.db.writer(), &core.vault, &name, sid, &token).await?;
-    Ok(Created(view(&account, Some(&token))))
+    let account = accounts::create_sub_account(&call.ctx, &name).await?;
+    let token = accounts::visible_token(&call.ctx, &account)?;
+    Ok(Created(accounts::view(&account, token.as_ref())))
+}
+
+/// Which accounts.
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "PascalCase")]
+#[into_params(parameter_in = Query)]
+struct ListAccounts {
+    /// Those of exactly this name.
+    friendly_name: Option<String>,
+    /// `active`, `suspended` or `closed`.
+    status: Option<String>,
 }
 
 /// A page of accounts.
@@ -110,36 +61,77 @@ struct AccountPage {
     meta: LegacyMeta,
 }
 
-/// List the accounts that the caller may see: its own.
+/// List the accounts that the caller manages: its own and its sub-accounts.
 #[utoipa::path(
     tag = "Account",
     operation_id = "ListAccount",
-    params(PageParams),
+    params(ListAccounts, PageParams),
     responses((status = 200, description = "OK", body = AccountPage))
 )]
 #[get("/2010-04-01/Accounts.json")]
-async fn list(call: Call<AccountCtx>) -> Result<Json<AccountPage>> {
+async fn list(call: Call<AdminCtx>) -> Result<Json<AccountPage>> {
     let paging = call.paging()?;
-    let page = Page {
-        items: vec![own(&call.ctx).await?],
-        next: None,
-        previous: None,
+    let ListAccounts {
+        friendly_name,
+        status,
+    } = call.query()?;
+    let filter = AccountFilter {
+        friendly_name,
+        status,
     };
+    let page = accounts::list(&call.ctx, &filter, &paging.request).await?;
     let meta = LegacyMeta::of(&paging, &page);
-    Ok(Json(AccountPage {
-        accounts: page.items,
-        meta,
-    }))
+    let accounts = page
+        .items
+        .iter()
+        .map(|account| accounts::view(account, None))
+        .collect();
+    Ok(Json(AccountPage { accounts, meta }))
 }
 
-/// Fetch the caller's account.
+/// Fetch an account: the caller's own or a sub-account.
 #[utoipa::path(
     tag = "Account",
     operation_id = "FetchAccount",
     responses((status = 200, description = "OK", body = AccountView))
 )]
 #[get("/2010-04-01/Accounts/{Sid}.json")]
-async fn fetch(call: Call<AccountCtx>) -> Result<Json<AccountView>> {
-    call.own_account("Sid")?;
-    Ok(Json(own(&call.ctx).await?))
+async fn fetch(call: Call<AdminCtx>) -> Result<Json<AccountView>> {
+    let account = accounts::get(&call.ctx, call.at("Sid")?).await?;
+    let token = accounts::visible_token(&call.ctx, &account)?;
+    Ok(Json(accounts::view(&account, token.as_ref())))
+}
+
+/// What to change of an account.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct UpdateAccount {
+    /// A name for people.
+    friendly_name: Option<String>,
+    /// `active`, `suspended`, or `closed`, which is final. Not of the own account.
+    status: Option<String>,
+}
+
+/// Update an account: rename it; suspend, close or revive a sub-account.
+#[utoipa::path(
+    tag = "Account",
+    operation_id = "UpdateAccount",
+    request_body(content = UpdateAccount, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "OK", body = AccountView))
+)]
+#[post("/2010-04-01/Accounts/{Sid}.json")]
+async fn update(call: Call<AdminCtx>) -> Result<Json<AccountView>> {
+    let sid = call.at("Sid")?;
+    accounts::get(&call.ctx, sid).await?;
+    let UpdateAccount {
+        friendly_name,
+        status,
+    } = call.body()?;
+    let update = accounts::UpdateAccount {
+        friendly_name,
+        status,
+    };
+    let account = accounts::update(&call.ctx, sid, update).await?;
+    let token = accounts::visible_token(&call.ctx, &account)?;
+    Ok(Json(accounts::view(&account, token.as_ref())))
 }

@@ -1,13 +1,16 @@
 //! Credentials of push services, an account's own.
 
 use actix_web::{delete, get, post, web::Json};
-use hubbub_core::credentials::{self, CredentialView, NewCredential, Secrets};
+use hubbub_core::{
+    AccountCtx,
+    credentials::{self, CredentialView, NewCredential, Secrets},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
     answer::{Created, Deleted},
-    call::{AccountCtx, Call},
+    call::Call,
     paging::{Meta, PageParams},
     refusal::Result,
     routes::Register,

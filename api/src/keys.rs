@@ -1,15 +1,20 @@
-//! API keys of an account, as the 2010-04-01 API has them.
+//! API keys of an account, as the 2010-04-01 API has them, with a scope and an end beside. The account is the
+//! caller's own or a sub-account of it.
 
 use actix_web::{delete, get, post, web::Json};
-use hubbub_core::{api_keys, entities::api_key, sid::ApiKeySid};
-use serde::{Deserialize, Serialize};
+use hubbub_core::{
+    AdminCtx, Error,
+    api_keys::{self, KeyView, NewKey},
+};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use utoipa::ToSchema;
 
 use crate::{
     answer::{Created, Deleted},
-    call::{AccountCtx, Call},
+    call::Call,
     legacy::LegacyMeta,
     paging::PageParams,
+    params::ClearableDate,
     refusal::Result,
     routes::Register,
 };
@@ -22,28 +27,13 @@ pub(crate) fn routes(to: &mut impl Register) {
     to.add(remove);
 }
 
-/// An API key.
+/// A key that was just made.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Key)]
-struct KeyView {
-    #[schema(value_type = String)]
-    sid: ApiKeySid,
-    friendly_name: String,
-    date_created: String,
-    date_updated: String,
-    /// Shown once, by the answer to its making.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
-}
-
-fn view(key: &api_key::Model) -> KeyView {
-    KeyView {
-        sid: key.id,
-        friendly_name: key.friendly_name.clone(),
-        date_created: key.date_created.to_rfc2822_text(),
-        date_updated: key.date_updated.to_rfc2822_text(),
-        secret: None,
-    }
+struct NewKeyView {
+    #[serde(flatten)]
+    key: KeyView,
+    /// Shown this once.
+    secret: String,
 }
 
 /// A key to make.
@@ -52,6 +42,14 @@ fn view(key: &api_key::Model) -> KeyView {
 struct CreateKey {
     /// A name for people.
     friendly_name: Option<String>,
+    /// The one service that it is to reach, and that its tokens are for; the whole account otherwise.
+    service_sid: Option<String>,
+    /// Whether it, and the tokens that it signs, may only read.
+    #[schema(default = false)]
+    read_only: Option<bool>,
+    /// When it is to end, with its tokens and their sockets; never otherwise.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    date_expires: Option<ClearableDate>,
 }
 
 /// Create an API key.
@@ -59,17 +57,21 @@ struct CreateKey {
     tag = "Key",
     operation_id = "CreateNewKey",
     request_body(content = CreateKey, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 201, description = "Created", body = KeyView))
+    responses((status = 201, description = "Created", body = NewKeyView))
 )]
 #[post("/2010-04-01/Accounts/{AccountSid}/Keys.json")]
-async fn create(call: Call<AccountCtx>) -> Result<Created<KeyView>> {
-    let account = call.own_account("AccountSid")?;
-    let name = call.body::<CreateKey>()?.friendly_name.unwrap_or_default();
-    let core = &call.ctx.core;
-    let (key, secret) = api_keys::create(&core.db, &core.vault, account, &name).await?;
-    Ok(Created(KeyView {
-        secret: Some(secret.expose().to_owned()),
-        ..view(&key)
+async fn create(call: Call<AdminCtx>) -> Result<Created<NewKeyView>> {
+    let form: CreateKey = call.body()?;
+    let new = NewKey {
+        friendly_name: form.friendly_name.unwrap_or_default(),
+        service_sid: form.service_sid,
+        read_only: form.read_only.unwrap_or(false),
+        date_expires: form.date_expires.and_then(|date| date.0),
+    };
+    let (key, secret) = api_keys::create(&call.ctx, new).await?;
+    Ok(Created(NewKeyView {
+        key: api_keys::view(&key),
+        secret: secret.expose().to_owned(),
     }))
 }
 
@@ -89,12 +91,11 @@ struct KeyPage {
     responses((status = 200, description = "OK", body = KeyPage))
 )]
 #[get("/2010-04-01/Accounts/{AccountSid}/Keys.json")]
-async fn list(call: Call<AccountCtx>) -> Result<Json<KeyPage>> {
-    let account = call.own_account("AccountSid")?;
+async fn list(call: Call<AdminCtx>) -> Result<Json<KeyPage>> {
     let paging = call.paging()?;
-    let page = api_keys::list(&call.ctx.core, account, &paging.request).await?;
+    let page = api_keys::list(&call.ctx, &paging.request).await?;
     let meta = LegacyMeta::of(&paging, &page);
-    let keys = page.items.iter().map(view).collect();
+    let keys = page.items.iter().map(api_keys::view).collect();
     Ok(Json(KeyPage { keys, meta }))
 }
 
@@ -105,9 +106,9 @@ async fn list(call: Call<AccountCtx>) -> Result<Json<KeyPage>> {
     responses((status = 200, description = "OK", body = KeyView))
 )]
 #[get("/2010-04-01/Accounts/{AccountSid}/Keys/{Sid}.json")]
-async fn fetch(call: Call<AccountCtx>) -> Result<Json<KeyView>> {
-    let key = api_keys::get(&call.ctx.core, call.own_account("AccountSid")?, call.at("Sid")?).await?;
-    Ok(Json(view(&key)))
+async fn fetch(call: Call<AdminCtx>) -> Result<Json<KeyView>> {
+    let key = api_keys::get(&call.ctx, call.at("Sid")?).await?;
+    Ok(Json(api_keys::view(&key)))
 }
 
 /// What to change of a key.
@@ -116,9 +117,18 @@ async fn fetch(call: Call<AccountCtx>) -> Result<Json<KeyView>> {
 struct UpdateKey {
     /// A name for people.
     friendly_name: Option<String>,
+    /// When it is to end; empty lets it live on.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    date_expires: Option<ClearableDate>,
+    /// Refused: a scope cannot change.
+    #[schema(ignore)]
+    service_sid: Option<IgnoredAny>,
+    /// Refused: a scope cannot change.
+    #[schema(ignore)]
+    read_only: Option<IgnoredAny>,
 }
 
-/// Rename an API key.
+/// Update an API key: its name, its end. Its scope cannot change.
 #[utoipa::path(
     tag = "Key",
     operation_id = "UpdateKey",
@@ -126,14 +136,24 @@ struct UpdateKey {
     responses((status = 200, description = "OK", body = KeyView))
 )]
 #[post("/2010-04-01/Accounts/{AccountSid}/Keys/{Sid}.json")]
-async fn update(call: Call<AccountCtx>) -> Result<Json<KeyView>> {
-    let (account, sid) = (call.own_account("AccountSid")?, call.at("Sid")?);
-    let core = &call.ctx.core;
-    let key = match call.body::<UpdateKey>()?.friendly_name {
-        Some(name) => api_keys::rename(core, account, sid, &name).await?,
-        None => api_keys::get(core, account, sid).await?,
+async fn update(call: Call<AdminCtx>) -> Result<Json<KeyView>> {
+    let sid = call.at("Sid")?;
+    api_keys::get(&call.ctx, sid).await?;
+    let form: UpdateKey = call.body()?;
+    for (name, given) in [
+        ("ServiceSid", form.service_sid.is_some()),
+        ("ReadOnly", form.read_only.is_some()),
+    ] {
+        if given {
+            return Err(Error::parameter(name, "cannot change: make another key with that scope").into());
+        }
+    }
+    let update = api_keys::UpdateKey {
+        friendly_name: form.friendly_name,
+        date_expires: form.date_expires.map(|date| date.0),
     };
-    Ok(Json(view(&key)))
+    let key = api_keys::update(&call.ctx, sid, update).await?;
+    Ok(Json(api_keys::view(&key)))
 }
 
 /// Delete an API key: tokens that it signed are worthless from then on.
@@ -143,7 +163,7 @@ async fn update(call: Call<AccountCtx>) -> Result<Json<KeyView>> {
     responses((status = 204, description = "Deleted"))
 )]
 #[delete("/2010-04-01/Accounts/{AccountSid}/Keys/{Sid}.json")]
-async fn remove(call: Call<AccountCtx>) -> Result<Deleted> {
-    api_keys::delete(&call.ctx.core, call.own_account("AccountSid")?, call.at("Sid")?).await?;
+async fn remove(call: Call<AdminCtx>) -> Result<Deleted> {
+    api_keys::delete(&call.ctx, call.at("Sid")?).await?;
     Ok(Deleted)
 }

@@ -152,8 +152,10 @@ fn build() -> OpenApi {
                 ("Credential", "Credentials of push services."),
                 ("AccessToken", "Access tokens of users."),
                 ("WebhookDelivery", "The ledger of webhook deliveries."),
+                ("AuditEvent", "What backends changed, newest first."),
                 ("Account", "Accounts: the tenants."),
                 ("Key", "API keys of an account."),
+                ("AuthToken", "Rotation of an account's auth token."),
                 ("Operations", "Health, metrics, documentation."),
             ]
             .map(|(name, description)| {

@@ -12,8 +12,8 @@ use hubbub_core::ErrorCode;
 use utoipa::__dev::{SchemaReferences, Tags};
 
 use crate::{
-    access_tokens, accounts, attribute_indexes, bindings, call, channel_webhooks, channels, credentials,
-    docs, door, invites, keys, members, messages, openapi, operations,
+    access_tokens, accounts, attribute_indexes, audit_events, auth_tokens, bindings, call, channel_webhooks,
+    channels, credentials, docs, door, invites, keys, members, messages, openapi, operations,
     refusal::{Refusal, Result},
     roles, services,
     state::ApiState,
@@ -54,8 +54,10 @@ pub(crate) fn all(to: &mut impl Register) {
     credentials::routes(to);
     access_tokens::routes(to);
     webhook_deliveries::routes(to);
+    audit_events::routes(to);
     accounts::routes(to);
     keys::routes(to);
+    auth_tokens::routes(to);
     operations::routes(to);
     docs::routes(to);
 }

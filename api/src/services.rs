@@ -1,13 +1,16 @@
 //! Service instances.
 
 use actix_web::{delete, get, post, web::Json};
-use hubbub_core::services::{self, NotificationUpdate, ServiceView};
+use hubbub_core::{
+    AccountCtx, BackendCtx,
+    services::{self, NotificationUpdate, ServiceView},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
     answer::{Created, Deleted},
-    call::{AccountCtx, Call},
+    call::Call,
     paging::{Meta, PageParams},
     refusal::Result,
     routes::Register,
@@ -41,9 +44,8 @@ struct CreateService {
 #[post("/v2/Services")]
 async fn create(call: Call<AccountCtx>) -> Result<Created<ServiceView>> {
     let form: CreateService = call.body()?;
-    let AccountCtx { core, account, .. } = &call.ctx;
-    let service = services::create(core, *account, &form.friendly_name).await?;
-    Ok(Created(services::view(core, &service, &call.base)?))
+    let service = services::create(&call.ctx, &form.friendly_name).await?;
+    Ok(Created(services::view(&call.ctx.core, &service, &call.base)?))
 }
 
 /// A page of services.
@@ -53,7 +55,7 @@ struct ServicePage {
     services: Vec<ServiceView>,
 }
 
-/// List the account's services, oldest first.
+/// List the account's services, oldest first; a key of one service sees that one.
 #[utoipa::path(
     tag = "Service",
     operation_id = "ListService",
@@ -61,11 +63,10 @@ struct ServicePage {
     responses((status = 200, description = "OK", body = ServicePage))
 )]
 #[get("/v2/Services")]
-async fn list(call: Call<AccountCtx>) -> Result<Json<ServicePage>> {
+async fn list(call: Call<BackendCtx>) -> Result<Json<ServicePage>> {
     let paging = call.paging()?;
-    let AccountCtx { core, account, .. } = &call.ctx;
-    let page = services::list(core, *account, &paging.request).await?;
-    let view = |service: &_| services::view(core, service, &call.base);
+    let page = services::list(&call.ctx, &paging.request).await?;
+    let view = |service: &_| services::view(&call.ctx.core, service, &call.base);
     let (meta, views) = paging.answer("services", &page, view);
     let services = views.into_iter().collect::<Result<_, _>>()?;
     Ok(Json(ServicePage { meta, services }))
@@ -78,10 +79,9 @@ async fn list(call: Call<AccountCtx>) -> Result<Json<ServicePage>> {
     responses((status = 200, description = "OK", body = ServiceView))
 )]
 #[get("/v2/Services/{Sid}")]
-async fn fetch(call: Call<AccountCtx>) -> Result<Json<ServiceView>> {
-    let AccountCtx { core, account, .. } = &call.ctx;
-    let service = services::get(core, *account, call.at("Sid")?).await?;
-    Ok(Json(services::view(core, &service, &call.base)?))
+async fn fetch(call: Call<BackendCtx>) -> Result<Json<ServiceView>> {
+    let service = services::get(&call.ctx, call.at("Sid")?).await?;
+    Ok(Json(services::view(&call.ctx.core, &service, &call.base)?))
 }
 
 /// Update a service: what is given changes, lists are replaced.
@@ -92,13 +92,12 @@ async fn fetch(call: Call<AccountCtx>) -> Result<Json<ServiceView>> {
     responses((status = 200, description = "OK", body = ServiceView))
 )]
 #[post("/v2/Services/{Sid}")]
-async fn update(call: Call<AccountCtx>) -> Result<Json<ServiceView>> {
-    let AccountCtx { core, account, .. } = &call.ctx;
+async fn update(call: Call<BackendCtx>) -> Result<Json<ServiceView>> {
     let sid = call.at("Sid")?;
-    services::get(core, *account, sid).await?;
+    services::get(&call.ctx, sid).await?;
     let form: UpdateService = call.body()?;
-    let service = services::update(core, *account, sid, form.into()).await?;
-    Ok(Json(services::view(core, &service, &call.base)?))
+    let service = services::update(&call.ctx, sid, form.into()).await?;
+    Ok(Json(services::view(&call.ctx.core, &service, &call.base)?))
 }
 
 /// Delete a service with everything in it.
@@ -109,7 +108,7 @@ async fn update(call: Call<AccountCtx>) -> Result<Json<ServiceView>> {
 )]
 #[delete("/v2/Services/{Sid}")]
 async fn remove(call: Call<AccountCtx>) -> Result<Deleted> {
-    services::delete(&call.ctx.core, call.ctx.account, call.at("Sid")?).await?;
+    services::delete(&call.ctx, call.at("Sid")?).await?;
     Ok(Deleted)
 }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use hubbub_core::{BaseUrl, Core};
 
-use crate::metrics::Metrics;
+use crate::{
+    metrics::Metrics,
+    rate_limits::{Buckets, RateLimits},
+};
 
 /// The state of the REST door. Cheap to clone; made once, outside the server's per-thread closure.
 #[derive(Clone)]
@@ -14,22 +17,29 @@ struct Inner {
     core: Arc<Core>,
     fallback_base: BaseUrl,
     metrics: Metrics,
+    buckets: Buckets,
 }
 
 impl ApiState {
     /// `fallback_base` is the base of URLs for a request that names no host, when no public URL is set.
     #[must_use]
-    pub fn new(core: Arc<Core>, fallback_base: BaseUrl, metrics: Metrics) -> Self {
+    pub fn new(core: Arc<Core>, fallback_base: BaseUrl, metrics: Metrics, limits: RateLimits) -> Self {
         Self(Arc::new(Inner {
             core,
             fallback_base,
             metrics,
+            buckets: Buckets::new(limits),
         }))
     }
 
     /// The process's handles.
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.0.core
+    }
+
+    /// How many requests are left to whom.
+    pub(crate) fn buckets(&self) -> &Buckets {
+        &self.0.buckets
     }
 
     /// For a request that names no host.

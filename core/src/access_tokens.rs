@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::{
     api_keys,
-    ctx::Core,
-    entities::service,
+    ctx::{Core, KeyScope},
+    entities::{api_key, service},
     error::{Error, ErrorCode, Result},
     input::Identity,
     secrets::Secret,
@@ -31,8 +31,10 @@ const LEEWAY_SECONDS: i64 = 60;
 pub struct AccessToken {
     /// The account of its service.
     pub account: AccountSid,
-    /// The key that signed it.
-    pub key: ApiKeySid,
+    /// The key that signed it, whose scope is the token's.
+    pub key: KeyScope,
+    /// When that key ends, and every token of it.
+    pub key_expires: Option<Timestamp>,
     /// The service it opens.
     pub service: ServiceSid,
     /// The user.
@@ -66,8 +68,8 @@ struct ChatGrant {
     service_sid: Option<String>,
 }
 
-/// Checks a token: form (20101), algorithm (20107), key and account (20103), signature (20107), expiry (20104),
-/// beginning (20105), life (20157), grants and service (20106).
+/// Checks a token: form (20101), algorithm (20107), key and account (20103), signature (20107), the account's status
+/// (20005), expiry (20104), beginning (20105), life (20157), grants and service (20106).
 ///
 /// # Errors
 /// One of those, or whatever the database refuses.
@@ -90,10 +92,20 @@ pub async fn verify(core: &Core, token: &str) -> Result<AccessToken> {
         .as_deref()
         .and_then(|sub| sub.parse().ok())
         .ok_or_else(issuer)?;
-    let row = api_keys::find(core.db.reader(), account, key)
+    let (row, active) = api_keys::with_account(core.db.reader(), key)
         .await?
+        .filter(|(row, _)| row.account_id == account)
         .ok_or_else(issuer)?;
+    if row.has_expired(Timestamp::now()) {
+        return Err(Error::with(
+            ErrorCode::TokenIssuer,
+            format!("Invalid access token issuer: the API key {key} has expired (DateExpires)"),
+        ));
+    }
     check_signature(token, algorithm, &api_keys::secret(&core.vault, &row)?)?;
+    if !active {
+        return Err(ErrorCode::AccountNotActive.into());
+    }
 
     let now = Timestamp::now().unix_seconds();
     let expires = claims
@@ -142,6 +154,14 @@ pub async fn verify(core: &Core, token: &str) -> Result<AccessToken> {
                 "Invalid access token grants: grants.chat.service_sid is missing",
             )
         })?;
+    if row.service_id.is_some_and(|only| only != service) {
+        return Err(Error::with(
+            ErrorCode::TokenGrants,
+            format!(
+                "Invalid access token grants: the API key {key} signs for another service only (ServiceSid)"
+            ),
+        ));
+    }
     let exists = service::Entity::find()
         .filter(service::Column::AccountId.eq(account))
         .filter(service::Column::Id.eq(service))
@@ -154,9 +174,11 @@ pub async fn verify(core: &Core, token: &str) -> Result<AccessToken> {
             format!("Invalid access token grants: the service {service} does not exist"),
         ));
     }
+    core.key_use.note(account, key);
     Ok(AccessToken {
         account,
-        key,
+        key: row.scope(),
+        key_expires: row.date_expires,
         service,
         identity,
         issued: Timestamp::from_unix_seconds(issued),
@@ -204,20 +226,21 @@ fn seconds(value: &Value) -> Option<i64> {
         .or_else(|| value.as_f64().map(|seconds| seconds as i64))
 }
 
-/// Mints a token for `identity`, valid for `life` from now.
+/// Mints a token for `identity`, valid for `life` from now, or as long as the key that signs it.
 ///
 /// # Errors
 /// Internal, when signing fails.
 pub fn mint(
-    account: AccountSid,
-    key: ApiKeySid,
+    key: &api_key::Model,
     secret: &Secret,
     service: ServiceSid,
     identity: &Identity,
     life: Duration,
 ) -> Result<(String, Timestamp)> {
+    let (account, end, key) = (key.account_id, key.date_expires, key.id);
     let now = Timestamp::now().unix_seconds();
-    let expires = now + i64::try_from(life.as_secs()).unwrap_or(0);
+    let asked = now + i64::try_from(life.as_secs()).unwrap_or(0);
+    let expires = end.map_or(asked, |end| asked.min(end.unix_seconds()));
     let mut header = Header::new(Algorithm::HS256);
     header.cty = Some("twilio-fpa;v=1".to_owned());
     let claims = json!({

@@ -5,20 +5,21 @@ use std::{sync::Arc, time::Instant};
 use sea_orm::DatabaseTransaction;
 
 use crate::{
-    ctx::Ctx,
+    audit::{self, Actor, Audited, Edit},
+    ctx::{Caller, Core, Ctx},
     db::TRANSACTION_LIMIT,
-    entities::channel,
+    entities::{audit_event, channel},
     error::{Error, ErrorCode, Result},
     events::{
         Event, EventKind, Resource, log, outbox,
         publisher::{Committed, Control},
     },
-    sid::EventSid,
+    sid::{AccountSid, EventSid, ServiceSid},
     timestamp::Timestamp,
     webhooks,
 };
 
-/// A transaction in progress. Dropped without [`Change::commit`], it never happened.
+/// A transaction in progress in a service. Dropped without [`Change::commit`], it never happened.
 pub(crate) struct Change<'a> {
     ctx: &'a Ctx,
     /// For the statements of the change.
@@ -26,14 +27,24 @@ pub(crate) struct Change<'a> {
     began: Instant,
     events: Vec<Event>,
     controls: Vec<Control>,
+    audit: Ledger,
 }
 
 impl<'a> Change<'a> {
     /// Begins the transaction.
     ///
     /// # Errors
-    /// 20503 when the database is away.
+    /// 20006 when the caller may only read; 20503 when the database is away.
     pub(crate) async fn begin(ctx: &'a Ctx) -> Result<Self> {
+        ctx.caller.may_write()?;
+        Self::of_the_platform(ctx).await
+    }
+
+    /// Begins a transaction that is not the caller's doing, whatever the caller may do: its user springs up.
+    ///
+    /// # Errors
+    /// 20503 when the database is away.
+    pub(crate) async fn of_the_platform(ctx: &'a Ctx) -> Result<Self> {
         let tx = ctx.core.db.begin().await?;
         Ok(Self {
             ctx,
@@ -41,6 +52,7 @@ impl<'a> Change<'a> {
             began: Instant::now(),
             events: Vec::new(),
             controls: Vec::new(),
+            audit: Ledger::of(&ctx.caller),
         })
     }
 
@@ -93,6 +105,15 @@ impl<'a> Change<'a> {
         self.controls.push(control);
     }
 
+    /// Puts what a backend did into the audit log. Every change that a backend can ask for calls it; for users it
+    /// does nothing.
+    ///
+    /// # Errors
+    /// When the resource cannot be shown.
+    pub(crate) fn audit<R: Audited>(&mut self, edit: Edit<'_, R>) -> Result<()> {
+        self.audit.add(self.ctx.account(), Some(self.ctx.scope()), edit)
+    }
+
     fn event(&self, kind: EventKind, resource: Resource, channel: Option<&channel::Model>) -> Event {
         Event {
             id: EventSid::generate(),
@@ -108,7 +129,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Records the webhook deliveries and the outbox row, commits, and hands the events on.
+    /// Records the webhook deliveries, the audit entries and the outbox row, commits, and hands the events on.
     ///
     /// # Errors
     /// 20503 when the transaction took longer than [`TRANSACTION_LIMIT`] or the database went away; nothing happened
@@ -120,6 +141,7 @@ impl<'a> Change<'a> {
             began,
             events,
             controls,
+            audit,
         } = self;
         let origin = ctx.caller.origin();
         let mut deliveries = Vec::new();
@@ -129,6 +151,7 @@ impl<'a> Change<'a> {
                 deliveries.push((ctx.scope(), due));
             }
         }
+        audit::store(&tx, &audit.entries).await?;
         let publisher = &ctx.core.publisher;
         let row = if publisher.needs_outbox() && !events.is_empty() {
             Some(outbox::push(&tx, publisher.node(), &events).await?)
@@ -146,6 +169,91 @@ impl<'a> Change<'a> {
         });
         for control in controls {
             publisher.control(control);
+        }
+        Ok(())
+    }
+}
+
+/// A transaction in progress outside of a service: accounts, keys, services themselves. It makes no events.
+pub(crate) struct AccountChange<'a> {
+    core: &'a Core,
+    /// For the statements of the change.
+    pub(crate) tx: DatabaseTransaction,
+    controls: Vec<Control>,
+    audit: Ledger,
+}
+
+impl<'a> AccountChange<'a> {
+    /// Begins the transaction.
+    ///
+    /// # Errors
+    /// 20006 when the caller may only read; 20503 when the database is away.
+    pub(crate) async fn begin(core: &'a Core, caller: &Caller) -> Result<Self> {
+        caller.may_write()?;
+        Ok(Self {
+            core,
+            tx: core.db.begin().await?,
+            controls: Vec::new(),
+            audit: Ledger::of(caller),
+        })
+    }
+
+    /// Has every gateway act on this once the change is committed.
+    pub(crate) fn control(&mut self, control: Control) {
+        self.controls.push(control);
+    }
+
+    /// Puts what was done to a resource of `account` into the audit log.
+    ///
+    /// # Errors
+    /// When the resource cannot be shown.
+    pub(crate) fn audit<R: Audited>(
+        &mut self,
+        account: AccountSid,
+        service: Option<ServiceSid>,
+        edit: Edit<'_, R>,
+    ) -> Result<()> {
+        self.audit.add(account, service, edit)
+    }
+
+    /// Writes the audit entries, commits, and tells the gateways.
+    ///
+    /// # Errors
+    /// 20503 when the database went away; nothing happened then, unless the connection broke during the commit
+    /// itself.
+    pub(crate) async fn commit(self) -> Result<()> {
+        audit::store(&self.tx, &self.audit.entries).await?;
+        self.tx.commit().await?;
+        for control in self.controls {
+            self.core.publisher.control(control);
+        }
+        Ok(())
+    }
+}
+
+/// The audit entries of a change.
+struct Ledger {
+    /// `None` for users, whose actions are not in the log.
+    actor: Option<Actor>,
+    entries: Vec<audit_event::Model>,
+}
+
+impl Ledger {
+    fn of(caller: &Caller) -> Self {
+        Self {
+            actor: caller.backend(),
+            entries: Vec::new(),
+        }
+    }
+
+    fn add<R: Audited>(
+        &mut self,
+        account: AccountSid,
+        service: Option<ServiceSid>,
+        edit: Edit<'_, R>,
+    ) -> Result<()> {
+        if let Some(actor) = self.actor {
+            self.entries.push(audit::entry(actor, account, service, edit)?);
         }
         Ok(())
     }

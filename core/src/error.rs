@@ -72,8 +72,8 @@ catalogue! {
     TypingTimeoutFormat 50053 400 "TypingIndicatorTimeout must be a whole number of seconds, 1 to 60";
     WebhookFormat 50054 400 "A webhook URL must be an absolute http or https URL that may be called";
     WebhookMethod 50055 400 "WebhookMethod must be GET or POST";
-    UserChannelsFormat 50060 400 "Limits.UserChannels must be a whole number, 1 to 100000";
-    ChannelMembersFormat 50061 400 "Limits.ChannelMembers must be a whole number, 1 to 100000";
+    UserChannelsFormat 50060 400 "Limits.UserChannels must be a whole number from 1 to the plan's ceiling";
+    ChannelMembersFormat 50061 400 "Limits.ChannelMembers must be a whole number from 1 to the plan's ceiling";
     WebhookRetryCount 50065 400 "A webhook retry count must be a whole number, 0 to 3";
     RoleNotFound 50100 404 "Role not found";
     ChannelRoleRequired 50101 400 "A role of type channel is needed here";

@@ -44,7 +44,7 @@ impl Key {
     pub fn new(caller: &Caller, text: &str) -> Result<Self> {
         let text = input::client_id("Idempotency-Key", text)?;
         let name = match caller {
-            Caller::Account { .. } => String::new(),
+            Caller::Account { key, .. } => key.map_or_else(String::new, |key| key.sid.to_string()),
             Caller::User {
                 service, identity, ..
             } => format!("{service}/{identity}"),

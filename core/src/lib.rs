@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod api_keys;
 pub mod attribute_indexes;
 pub mod attributes;
+pub mod audit;
 pub mod bindings;
 pub mod broker;
 mod change;
@@ -35,7 +36,7 @@ pub mod user_channels;
 pub mod users;
 pub mod webhooks;
 
-pub use ctx::{BaseUrl, Caller, Core, Ctx, Settings};
+pub use ctx::{AccountCtx, AdminCtx, BackendCtx, BaseUrl, Caller, Core, Ctx, Settings};
 pub use error::{Error, ErrorCode, Result};
 pub use secrets::{Secret, Vault};
 pub use timestamp::Timestamp;

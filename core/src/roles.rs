@@ -1,12 +1,15 @@
 //! Roles: named sets of permissions, for a service (`deployment`) or for a channel.
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, Select,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    Select,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    audit::Edit,
+    change::Change,
     ctx::{BaseUrl, Ctx},
     entities::{invite, member, role, user},
     error::{Error, ErrorCode, Result},
@@ -35,7 +38,11 @@ pub async fn get(ctx: &Ctx, id: RoleSid) -> Result<role::Model> {
         .filter(role::Column::Id.eq(id))
         .one(ctx.reader())
         .await?
-        .ok_or_else(|| ctx.not_found(format_args!("Roles/{id}")))
+        .ok_or_else(|| missing(ctx, id))
+}
+
+fn missing(ctx: &Ctx, id: RoleSid) -> Error {
+    ctx.not_found(format_args!("Roles/{id}"))
 }
 
 /// What the service's role of this SID allows; nothing when there is none.
@@ -127,7 +134,11 @@ pub async fn create(ctx: &Ctx, new: NewRole) -> Result<role::Model> {
         date_created: now,
         date_updated: now,
     };
-    Ok(row.into_active_model().insert(ctx.core.db.writer()).await?)
+    let mut change = Change::begin(ctx).await?;
+    let row = row.into_active_model().insert(&change.tx).await?;
+    change.audit(Edit::Created(&row))?;
+    change.commit().await?;
+    Ok(row)
 }
 
 /// Replaces a role's permissions.
@@ -136,14 +147,18 @@ pub async fn create(ctx: &Ctx, new: NewRole) -> Result<role::Model> {
 /// 20404; 50104 when a permission is unknown or of the other type; 20006 for users.
 pub async fn update(ctx: &Ctx, id: RoleSid, permissions: &[String]) -> Result<role::Model> {
     ctx.backend_only()?;
-    let mut row = get(ctx, id).await?;
+    let mut change = Change::begin(ctx).await?;
+    let before = lock(&change, ctx, id).await?;
+    let mut row = before.clone();
     row.permissions = permissions_for(&row.kind, permissions)?;
     row.date_updated = Timestamp::now();
-    Ok(row
-        .into_active_model()
-        .reset_all()
-        .update(ctx.core.db.writer())
-        .await?)
+    let row = row.into_active_model().reset_all().update(&change.tx).await?;
+    change.audit(Edit::Updated {
+        before: &before,
+        after: &row,
+    })?;
+    change.commit().await?;
+    Ok(row)
 }
 
 /// Deletes a role that nobody has.
@@ -152,8 +167,8 @@ pub async fn update(ctx: &Ctx, id: RoleSid, permissions: &[String]) -> Result<ro
 /// 20404; 20409 while it is a default role of the service, or a user, a member or an invite has it; 20006 for users.
 pub async fn delete(ctx: &Ctx, id: RoleSid) -> Result<()> {
     ctx.backend_only()?;
-    get(ctx, id).await?;
-    let tx = ctx.core.db.begin().await?;
+    let mut change = Change::begin(ctx).await?;
+    let row = lock(&change, ctx, id).await?;
     let service = &ctx.service;
     let defaults = [
         service.default_service_role_id,
@@ -170,9 +185,9 @@ pub async fn delete(ctx: &Ctx, id: RoleSid) -> Result<()> {
         .filter(invite::Column::ServiceId.eq(ctx.scope()))
         .filter(invite::Column::RoleId.eq(id));
     if defaults.contains(&id)
-        || users.one(&tx).await?.is_some()
-        || members.one(&tx).await?.is_some()
-        || invites.one(&tx).await?.is_some()
+        || users.one(&change.tx).await?.is_some()
+        || members.one(&change.tx).await?.is_some()
+        || invites.one(&change.tx).await?.is_some()
     {
         return Err(Error::with(
             ErrorCode::Conflict,
@@ -184,10 +199,19 @@ pub async fn delete(ctx: &Ctx, id: RoleSid) -> Result<()> {
     role::Entity::delete_many()
         .filter(role::Column::ServiceId.eq(ctx.scope()))
         .filter(role::Column::Id.eq(id))
-        .exec(&tx)
+        .exec(&change.tx)
         .await?;
-    tx.commit().await?;
-    Ok(())
+    change.audit(Edit::Deleted(&row))?;
+    change.commit().await
+}
+
+async fn lock(change: &Change<'_>, ctx: &Ctx, id: RoleSid) -> Result<role::Model> {
+    scoped(ctx.scope())
+        .filter(role::Column::Id.eq(id))
+        .lock_exclusive()
+        .one(&change.tx)
+        .await?
+        .ok_or_else(|| missing(ctx, id))
 }
 
 fn permissions_for(kind: &str, names: &[String]) -> Result<Permissions> {

@@ -174,4 +174,6 @@ sids! {
     AttributeIndexSid = "AI";
     /// An entry of the audit log.
     AuditEventSid = "AE";
+    /// A request to the REST door.
+    RequestSid = "RQ";
 }

@@ -4,7 +4,11 @@ use std::{fmt, time::Duration};
 
 use sea_orm::DeriveValueType;
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
+use time::{
+    OffsetDateTime,
+    format_description::well_known::{Rfc2822, Rfc3339},
+    macros::format_description,
+};
 
 /// A point in time: microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, DeriveValueType)]
@@ -38,6 +42,13 @@ impl Timestamp {
     pub fn parse(text: &str) -> Option<Self> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         i64::try_from(moment.unix_timestamp_nanos() / 1000).ok().map(Self)
+    }
+
+    /// Reads RFC 2822 (`Wed, 16 Dec 2015 22:18:37 +0000`).
+    #[must_use]
+    pub fn parse_rfc2822(text: &str) -> Option<Self> {
+        let moment = OffsetDateTime::parse(text, &Rfc2822).ok()?;
+        Some(Self::from_unix_seconds(moment.unix_timestamp()))
     }
 
     /// This much later.
@@ -111,6 +122,10 @@ mod tests {
         assert_eq!(moment.to_millis_text(), "2021-04-17T12:52:31.295Z");
         assert_eq!(moment.to_rfc2822_text(), "Sat, 17 Apr 2021 12:52:31 +0000");
         assert_eq!(Timestamp::parse("2021-04-17T14:52:31.295+02:00"), Some(moment));
+        assert_eq!(
+            Timestamp::parse_rfc2822("Sat, 17 Apr 2021 12:52:31 +0000").map(Timestamp::unix_seconds),
+            Some(moment.unix_seconds())
+        );
         assert_eq!(Timestamp::parse("yesterday"), None);
     }
 }

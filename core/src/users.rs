@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     attribute_indexes::upkeep,
+    audit::Edit,
     bindings,
     change::Change,
     channels,
@@ -187,6 +188,9 @@ pub async fn create_all(ctx: &Ctx, new: Vec<Result<NewUser>>) -> Result<Vec<Resu
             *answer = Err(ErrorCode::UserExists.into());
         }
     }
+    for row in answers.iter().flatten() {
+        change.audit(Edit::Created(row))?;
+    }
     if !made.is_empty() {
         change.commit().await?;
     }
@@ -311,7 +315,8 @@ async fn insert_missing(change: &mut Change<'_>, rows: Vec<user::Model>) -> Resu
     Ok(made)
 }
 
-/// The user of this identity, made when it is the first time that a token names it.
+/// The user of this identity, made when it is the first time that a token names it. That is the platform's doing: a
+/// read-only token's user springs up too.
 ///
 /// # Errors
 /// Whatever the database refuses.
@@ -325,7 +330,7 @@ pub async fn log_in(ctx: &Ctx, identity: &Identity) -> Result<user::Model> {
     {
         return Ok(row);
     }
-    let mut change = Change::begin(ctx).await?;
+    let mut change = Change::of_the_platform(ctx).await?;
     let row = ensure_all(ctx, &mut change, &[identity.as_str()])
         .await?
         .remove(identity.as_str())
@@ -376,6 +381,7 @@ pub async fn update(ctx: &Ctx, user: &UserRef, update: UpdateUser) -> Result<use
         .await?
         .ok_or_else(|| ctx.not_found(format_args!("Users/{user}")))?;
     may_update(ctx, &row, &update).await?;
+    let before = row.clone();
     if let Some(sid) = &update.role_sid {
         row.role_id = roles::of_kind(&change.tx, ctx.scope(), sid, roles::DEPLOYMENT)
             .await?
@@ -393,6 +399,10 @@ pub async fn update(ctx: &Ctx, user: &UserRef, update: UpdateUser) -> Result<use
         upkeep::changed(&change.tx, &row).await?;
     }
     change.tell(EventKind::UserUpdated, Resource::User(Box::new(row.clone())));
+    change.audit(Edit::Updated {
+        before: &before,
+        after: &row,
+    })?;
     change.commit().await?;
     Ok(row)
 }
@@ -438,6 +448,7 @@ pub async fn delete(ctx: &Ctx, user: &UserRef) -> Result<()> {
             identity,
         });
     }
+    change.audit(Edit::Deleted(&row))?;
     change.commit().await
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
 use crate::{
-    client::{Client, Passport},
+    client::Client,
     hub::{Hub, Start},
     socket_io::{CloseReason, Handshake, IncomingEvent, Namespace, Refusal, Socket, SocketHandler},
     verbs::Session,
@@ -53,23 +53,12 @@ impl Chat {
             })?;
         let token = access_tokens::verify(&self.core, token).await?;
         let base = base_url(&self.core, socket.handshake());
-        let client = Client::new(
-            socket,
-            Passport {
-                account: token.account,
-                service: token.service,
-                identity: token.identity.clone(),
-                key: token.key,
-                issued: token.issued,
-                expires: token.expires,
-                base: base.clone(),
-            },
-            self.core.cursors.clone(),
-        );
+        let client = Client::new(socket, &token, base.clone(), self.core.cursors.clone());
         let caller = Caller::User {
             account: token.account,
             service: token.service,
             identity: token.identity.clone(),
+            key: token.key,
             connection: Some(client.id),
         };
         let ctx = Ctx::enter(&self.core, caller, token.service).await?;

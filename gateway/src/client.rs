@@ -7,12 +7,13 @@ use std::{
 
 use hubbub_core::{
     BaseUrl, Timestamp,
+    access_tokens::AccessToken,
     events::{
         Event, EventKind,
         cursor::{self, Cursor, CursorKey, MARGIN},
     },
     input::Identity,
-    sid::{AccountSid, ApiKeySid, ChannelSid, ServiceSid},
+    sid::{AccountSid, ChannelSid, ServiceSid},
 };
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -29,17 +30,6 @@ use crate::{
 const MOST_HELD: usize = 10_000;
 /// How many sends of one client may be on their way to the database.
 pub(crate) const SENDS_IN_FLIGHT: u32 = 64;
-
-/// Who a client is: from its token and its handshake.
-pub(crate) struct Passport {
-    pub(crate) account: AccountSid,
-    pub(crate) service: ServiceSid,
-    pub(crate) identity: Identity,
-    pub(crate) key: ApiKeySid,
-    pub(crate) issued: Timestamp,
-    pub(crate) expires: Timestamp,
-    pub(crate) base: BaseUrl,
-}
 
 /// A connected client.
 pub(crate) struct Client {
@@ -84,26 +74,17 @@ struct Recent {
 
 impl Client {
     /// A client that holds live events back until [`Client::release`].
-    pub(crate) fn new(socket: Socket, passport: Passport, cursors: CursorKey) -> Arc<Self> {
-        let Passport {
-            account,
-            service,
-            identity,
-            key,
-            issued,
-            expires,
-            base,
-        } = passport;
+    pub(crate) fn new(socket: Socket, token: &AccessToken, base: BaseUrl, cursors: CursorKey) -> Arc<Self> {
         Arc::new(Self {
             id: Uuid::new_v4(),
             socket,
-            account,
-            service,
-            identity,
+            account: token.account,
+            service: token.service,
+            identity: token.identity.clone(),
             base,
             cursors,
             sends: Arc::new(Semaphore::new(SENDS_IN_FLIGHT as usize)),
-            token: TokenLife::new(key, issued, expires),
+            token: TokenLife::new(token),
             state: Mutex::new(State {
                 held: Some(Held::default()),
                 recent: SmallVec::new(),

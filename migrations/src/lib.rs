@@ -18,6 +18,9 @@ mod m20261122_000010_create_invites;
 mod m20261122_000011_create_channel_webhooks;
 mod m20261122_000012_create_credentials;
 mod m20261122_000013_create_bindings;
+mod m20261122_000020_scope_api_keys;
+mod m20261122_000021_own_accounts;
+mod m20261122_000022_create_audit_events;
 mod m20261122_000030_create_attribute_indexes;
 mod m20261122_000031_create_attribute_leftovers;
 
@@ -43,6 +46,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000011_create_channel_webhooks::Migration),
             Box::new(m20261122_000012_create_credentials::Migration),
             Box::new(m20261122_000013_create_bindings::Migration),
+            Box::new(m20261122_000020_scope_api_keys::Migration),
+            Box::new(m20261122_000021_own_accounts::Migration),
+            Box::new(m20261122_000022_create_audit_events::Migration),
             Box::new(m20261122_000030_create_attribute_indexes::Migration),
             Box::new(m20261122_000031_create_attribute_leftovers::Migration),
         ]

@@ -6,6 +6,7 @@ mod parse;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use hubbub_api::RateLimits;
 use hubbub_core::{BaseUrl, Secret, sid::AccountSid};
 
 pub(crate) use options::Options;
@@ -53,6 +54,9 @@ pub(crate) struct Config {
     pub(crate) account: Option<(AccountSid, Secret)>,
     pub(crate) webhook_allow_private: bool,
     pub(crate) event_retention: Duration,
+    pub(crate) audit_retention: Duration,
+    pub(crate) limit_ceiling: i32,
+    pub(crate) rate_limits: RateLimits,
     /// Bytes.
     pub(crate) socket_queue: usize,
     pub(crate) log: String,
@@ -121,6 +125,30 @@ impl Config {
                 "7d",
                 parse::duration,
             )?,
+            audit_retention: parse::or(
+                given.audit_retention.as_deref(),
+                "HUBBUB_AUDIT_RETENTION",
+                "90d",
+                parse::duration,
+            )?,
+            limit_ceiling: parse::or(
+                given.limit_ceiling.as_deref(),
+                "HUBBUB_LIMIT_CEILING",
+                "100000",
+                parse::ceiling,
+            )?,
+            rate_limits: RateLimits {
+                account: parse::some(
+                    given.rate_limit_account.as_deref(),
+                    "HUBBUB_RATE_LIMIT_ACCOUNT",
+                    parse::rate,
+                )?,
+                key: parse::some(
+                    given.rate_limit_key.as_deref(),
+                    "HUBBUB_RATE_LIMIT_KEY",
+                    parse::rate,
+                )?,
+            },
             socket_queue: parse::or(
                 given.socket_queue.as_deref(),
                 "HUBBUB_SOCKET_QUEUE",

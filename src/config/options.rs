@@ -53,6 +53,14 @@ options! {
     webhook_allow_private "webhook-allow-private" "HUBBUB_WEBHOOK_ALLOW_PRIVATE";
     /// How far back a cursor reaches: a number with s, m, h or d [default: 7d].
     event_retention "event-retention" "HUBBUB_EVENT_RETENTION";
+    /// How long the audit log is kept: a number with s, m, h or d [default: 90d].
+    audit_retention "audit-retention" "HUBBUB_AUDIT_RETENTION";
+    /// The most members a channel, or channels a user, may be given by a service's limits [default: 100000].
+    limit_ceiling "limit-ceiling" "HUBBUB_LIMIT_CEILING";
+    /// Requests a second of one account, such as 100 or 0.5 [default: no limit].
+    rate_limit_account "rate-limit-account" "HUBBUB_RATE_LIMIT_ACCOUNT";
+    /// Requests a second of one API key, such as 100 or 0.5 [default: no limit].
+    rate_limit_key "rate-limit-key" "HUBBUB_RATE_LIMIT_KEY";
     /// Bytes of events that may wait for one socket, such as 1MiB [default: 1MiB].
     socket_queue "socket-queue" "HUBBUB_SOCKET_QUEUE";
     /// What is logged, such as info or hubbub_gateway=debug [default: info].

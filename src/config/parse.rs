@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use hubbub_api::Rate;
 use hubbub_core::{BaseUrl, Secret, sid::AccountSid};
 use url::Url;
 
@@ -163,6 +164,18 @@ pub(super) fn duration(text: &str) -> Parsed<Duration> {
         .filter(|seconds| *seconds > 0)
         .map(Duration::from_secs)
         .ok_or_else(wrong)
+}
+
+pub(super) fn ceiling(text: &str) -> Parsed<i32> {
+    text.parse().ok().filter(|number| *number >= 1).ok_or_else(|| {
+        format!("is '{text}'; right would be a whole number from 1 to 2147483647, such as 100000")
+    })
+}
+
+pub(super) fn rate(text: &str) -> Parsed<Rate> {
+    text.parse().ok().and_then(Rate::per_second).ok_or_else(|| {
+        format!("is '{text}'; right would be requests a second, from 0.001 to 1000000, such as 100 or 0.5")
+    })
 }
 
 pub(super) fn size(text: &str) -> Parsed<usize> {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hubbub_core::{Core, idempotency};
+use hubbub_core::{Core, audit, idempotency};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,12 @@ pub(super) async fn run(core: Arc<Core>, stop: CancellationToken) {
             tracing::warn!(
                 ?error,
                 "old idempotency keys could not be forgotten; trying again"
+            );
+        }
+        if let Err(error) = audit::forget(core.db.writer(), core.settings.audit_retention).await {
+            tracing::warn!(
+                ?error,
+                "old entries of the audit log could not be forgotten; trying again"
             );
         }
     }

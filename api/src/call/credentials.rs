@@ -1,11 +1,15 @@
 //! Who calls: `Authorization: Basic` with an account SID and its token, or an API key SID and its secret; or
 //! `Authorization: Bearer` with a user's access token.
 
-use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::{
+    HttpMessage, HttpRequest,
+    http::header::{self, HeaderMap, HeaderName},
+};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hubbub_core::{
     Caller, Core, Error, ErrorCode, Result, access_tokens,
     accounts::{self, Authenticated},
+    sid::RequestSid,
 };
 
 const WEBHOOKS: HeaderName = HeaderName::from_static("x-twilio-webhook-enabled");
@@ -14,13 +18,15 @@ const WEBHOOKS: HeaderName = HeaderName::from_static("x-twilio-webhook-enabled")
 ///
 /// # Errors
 /// 20003 without valid credentials, 20005 when the account may not call; for tokens the codes of the gateway.
-pub(super) async fn authenticate(core: &Core, headers: &HeaderMap) -> Result<Caller> {
+pub(super) async fn authenticate(core: &Core, request: &HttpRequest) -> Result<Caller> {
+    let headers = request.headers();
     if let Some(token) = bearer(headers) {
         let token = access_tokens::verify(core, token).await?;
         return Ok(Caller::User {
             account: token.account,
             service: token.service,
             identity: token.identity,
+            key: token.key,
             connection: None,
         });
     }
@@ -33,6 +39,7 @@ pub(super) async fn authenticate(core: &Core, headers: &HeaderMap) -> Result<Cal
         account,
         key,
         webhooks,
+        request: request.extensions().get::<RequestSid>().copied(),
     })
 }
 

@@ -7,11 +7,11 @@ mod segments;
 
 use std::{future::Future, sync::Arc};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::Method};
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use hubbub_core::{
-    BaseUrl, Caller, Core, Ctx, Error, ErrorCode,
-    sid::{AccountSid, ApiKeySid, ServiceSid},
+    AccountCtx, AdminCtx, BackendCtx, BaseUrl, Caller, Core, Ctx, Error, ErrorCode,
+    sid::{AccountSid, ServiceSid},
     users,
 };
 use serde::de::DeserializeOwned;
@@ -28,9 +28,11 @@ use crate::{
     state::ApiState,
 };
 
-/// A call whose caller is known, at work in `C`: an [`AccountCtx`], or the [`Ctx`] of one service.
+/// A call whose caller is known, at work in `C`: outside of services by how far it must reach ([`BackendCtx`],
+/// [`AccountCtx`], [`AdminCtx`]), or in one ([`Ctx`]).
 ///
-/// It is put together in sequence, so that the answers come in this order: 401, 404, 400.
+/// It is put together in sequence, so that the answers come in this order: 401, 429, 403 for whom may only read, 404,
+/// 400.
 pub(crate) struct Call<C> {
     /// Where the caller works.
     pub(crate) ctx: C,
@@ -44,16 +46,6 @@ pub(crate) struct Call<C> {
     idempotency_key: Option<String>,
 }
 
-/// A caller at work in its account.
-pub(crate) struct AccountCtx {
-    /// The process's handles.
-    pub(crate) core: Arc<Core>,
-    /// The account.
-    pub(crate) account: AccountSid,
-    /// The API key that it came with, when it was one.
-    pub(crate) key: Option<ApiKeySid>,
-}
-
 /// Where a call can be at work.
 pub(crate) trait Place: Sized + 'static {
     /// Enters the place that the path names.
@@ -64,24 +56,37 @@ pub(crate) trait Place: Sized + 'static {
     ) -> impl Future<Output = Result<Self, Error>>;
 }
 
+impl Place for BackendCtx {
+    async fn enter(core: &Arc<Core>, caller: Caller, _: &Segments) -> Result<Self, Error> {
+        Self::enter(core, caller)
+    }
+}
+
 impl Place for AccountCtx {
     async fn enter(core: &Arc<Core>, caller: Caller, _: &Segments) -> Result<Self, Error> {
-        caller.backend_only()?;
-        Ok(Self {
-            core: Arc::clone(core),
-            account: caller.account(),
-            key: match caller {
-                Caller::Account { key, .. } => key,
-                Caller::User { .. } => None,
-            },
-        })
+        Self::enter(core, caller)
+    }
+}
+
+impl Place for AdminCtx {
+    /// The account that the path names by `{AccountSid}`, or the caller's own.
+    async fn enter(core: &Arc<Core>, caller: Caller, segments: &Segments) -> Result<Self, Error> {
+        caller.unscoped_only()?;
+        let account = segments
+            .has("AccountSid")
+            .then(|| segments.get::<AccountSid>("AccountSid"))
+            .transpose()?;
+        Self::enter(core, caller, account).await
     }
 }
 
 impl Place for Ctx {
     async fn enter(core: &Arc<Core>, caller: Caller, segments: &Segments) -> Result<Self, Error> {
         let ctx = Ctx::enter(core, caller, segments.get::<ServiceSid>("ServiceSid")?).await?;
-        if let Some(identity) = ctx.caller.identity() {
+        // Reading needs no user, so a read-only token makes none here.
+        if let Some(identity) = ctx.caller.identity()
+            && !ctx.caller.is_read_only()
+        {
             // A user springs up with the first token that names it, at this door too.
             users::log_in(&ctx, identity).await?;
         }
@@ -142,16 +147,6 @@ impl<C> Call<C> {
     }
 }
 
-impl Call<AccountCtx> {
-    /// The account that the path has at `{name}`, which must be the caller's own: 20404 otherwise.
-    pub(crate) fn own_account(&self, name: &str) -> Result<AccountSid, Error> {
-        match self.at(name)? {
-            own if own == self.ctx.account => Ok(own),
-            _ => Err(missing(&self.path)),
-        }
-    }
-}
-
 impl<C: Place> FromRequest for Call<C> {
     type Error = actix_web::Error;
     type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
@@ -192,7 +187,14 @@ impl<C: Place> Call<C> {
         let state = request
             .app_data::<ApiState>()
             .ok_or_else(|| Error::internal("the REST door has no state"))?;
-        let caller = credentials::authenticate(state.core(), request.headers()).await?;
+        let caller = credentials::authenticate(state.core(), request).await?;
+        if let Some(allowance) = state.buckets().take(&caller) {
+            request.extensions_mut().insert(allowance);
+            allowance.check()?;
+        }
+        if request.method() != Method::GET {
+            caller.may_write()?;
+        }
         let path = request.uri().path();
         let segments = Segments::of(&request.match_pattern().unwrap_or_default(), path)?;
         let ctx = C::enter(state.core(), caller.clone(), &segments).await?;

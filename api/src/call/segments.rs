@@ -5,8 +5,8 @@ use hubbub_core::{
     Error, Result,
     input::{ChannelRef, MemberRef, UserRef},
     sid::{
-        AccountSid, ApiKeySid, AttributeIndexSid, BindingSid, CredentialSid, DeliverySid, InviteSid,
-        MessageSid, RoleSid, ServiceSid, WebhookSid,
+        AccountSid, ApiKeySid, AttributeIndexSid, AuditEventSid, BindingSid, CredentialSid, DeliverySid,
+        InviteSid, MessageSid, RoleSid, ServiceSid, WebhookSid,
     },
 };
 use percent_encoding::percent_decode_str;
@@ -45,6 +45,11 @@ impl Segments {
             parts,
             path: raw.to_owned(),
         })
+    }
+
+    /// Whether the pattern has `{name}`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.parts.iter().any(|(known, _)| known == name)
     }
 
     /// The part at `{name}`.
@@ -94,6 +99,7 @@ macro_rules! references {
 sids!(
     AccountSid,
     ApiKeySid,
+    AuditEventSid,
     ServiceSid,
     RoleSid,
     MessageSid,

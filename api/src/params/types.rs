@@ -1,6 +1,6 @@
 //! Values that need more than Rust's own types.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use hubbub_core::Timestamp;
 use serde::{
@@ -70,5 +70,91 @@ impl<'de> Deserialize<'de> for Clearable {
         }
 
         deserializer.deserialize_any(Number)
+    }
+}
+
+/// A date and time in either of the forms that answers have, or an empty text that clears what was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClearableDate(pub(crate) Option<Timestamp>);
+
+impl<'de> Deserialize<'de> for ClearableDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyDate;
+
+        impl Visitor<'_> for AnyDate {
+            type Value = ClearableDate;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an ISO 8601 date, such as 2030-12-16T22:18:37Z, or one of RFC 2822")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ClearableDate, E> {
+                if text.is_empty() {
+                    return Ok(ClearableDate(None));
+                }
+                Timestamp::parse(text)
+                    .or_else(|| Timestamp::parse_rfc2822(text))
+                    .map(|moment| ClearableDate(Some(moment)))
+                    .ok_or_else(|| {
+                        E::custom(
+                            "must be an ISO 8601 date, such as 2030-12-16T22:18:37Z, or one of RFC 2822",
+                        )
+                    })
+            }
+        }
+
+        deserializer.deserialize_str(AnyDate)
+    }
+}
+
+/// A date and time, or a day: the bounds of a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// `2015-12-16T22:18:37Z`.
+    Moment(Timestamp),
+    /// `2015-12-16`, from its first moment.
+    Day(Timestamp),
+}
+
+impl Bound {
+    /// Its first moment.
+    pub(crate) fn start(self) -> Timestamp {
+        match self {
+            Self::Moment(moment) | Self::Day(moment) => moment,
+        }
+    }
+
+    /// Its last moment.
+    pub(crate) fn end(self) -> Timestamp {
+        match self {
+            Self::Moment(moment) => moment,
+            Self::Day(moment) => moment.plus(Duration::from_secs(86_399)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Bound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MomentOrDay;
+
+        impl Visitor<'_> for MomentOrDay {
+            type Value = Bound;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an ISO 8601 date, such as 2015-12-16T22:18:37Z or 2015-12-16")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Bound, E> {
+                let day = || Timestamp::parse(&format!("{text}T00:00:00Z")).map(Bound::Day);
+                Timestamp::parse(text)
+                    .map(Bound::Moment)
+                    .or_else(day)
+                    .ok_or_else(|| {
+                        E::custom("must be an ISO 8601 date, such as 2015-12-16T22:18:37Z or 2015-12-16")
+                    })
+            }
+        }
+
+        deserializer.deserialize_str(MomentOrDay)
     }
 }

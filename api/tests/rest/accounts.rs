@@ -18,7 +18,10 @@ async fn an_account_sees_itself_and_makes_others() {
     assert!(text(&own["date_created"]).ends_with(" +0000"));
     let (sid, token) = app.neighbour().await;
     let listed = app.get("/2010-04-01/Accounts.json").await.ok();
-    assert_eq!(texts(&listed["accounts"], "sid"), [app.account.to_string()]);
+    assert_eq!(
+        texts(&listed["accounts"], "sid"),
+        [app.account.to_string(), sid.clone()]
+    );
     let request = TestApp::with_credentials(Method::GET, "/v2/Services", &sid, &token);
     assert_eq!(app.send(request).await.ok()["services"], json!([]));
 }

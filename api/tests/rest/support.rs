@@ -10,7 +10,7 @@ use actix_web::{
     test::{self, TestRequest},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use hubbub_api::{ApiState, Metrics, configure};
+use hubbub_api::{ApiState, Metrics, RateLimits, configure};
 use hubbub_broker::InProcess;
 use hubbub_core::{BaseUrl, Core, Secret, Settings, Vault, accounts, db::Db, sid::AccountSid};
 use serde_json::Value;
@@ -47,6 +47,8 @@ impl TestApp {
         let settings = Settings {
             public_url: None,
             event_retention: Duration::from_secs(7 * 24 * 3600),
+            audit_retention: Duration::from_secs(90 * 24 * 3600),
+            limit_ceiling: 100_000,
             vet_url: Arc::new(|_| Ok(())),
         };
         let core = Core::start(
@@ -62,7 +64,12 @@ impl TestApp {
             .await
             .unwrap();
         let metrics = Metrics::new().with_gauge("sockets", "Open sockets", || 0);
-        let state = ApiState::new(core.clone(), BaseUrl::new("http://fallback"), metrics);
+        let state = ApiState::new(
+            core.clone(),
+            BaseUrl::new("http://fallback"),
+            metrics,
+            RateLimits::default(),
+        );
         let app = App::new().configure(move |config| configure(config, state.clone()));
         let service = Rc::new(test::init_service(app).await);
         let serve: Rc<Serve> = Rc::new(move |request| {

@@ -8,6 +8,8 @@ use sea_orm::{
 use super::{BUILDING, Covered, DELETING, KINDS};
 use crate::{
     attributes::AttributePath,
+    audit::Edit,
+    change::Change,
     ctx::Ctx,
     entities::{attribute_index, service},
     error::{Error, ErrorCode, Result},
@@ -70,19 +72,20 @@ pub async fn create(ctx: &Ctx, new: NewIndex) -> Result<attribute_index::Model> 
             "must be string, number, boolean or datetime",
         ));
     }
-    let tx = ctx.core.db.begin().await?;
+    let mut change = Change::begin(ctx).await?;
+    let tx = &change.tx;
     // One declaration of a service at a time, and none while the service is being deleted.
     service::Entity::find()
         .filter(service::Column::AccountId.eq(ctx.account()))
         .filter(service::Column::Id.eq(ctx.scope()))
         .lock_exclusive()
-        .one(&tx)
+        .one(tx)
         .await?
         .ok_or_else(|| Error::not_found(format_args!("/Services/{}", ctx.scope())))?;
     let same_resource = || scoped(ctx.scope()).filter(attribute_index::Column::Resource.eq(resource.name()));
     if let Some(known) = same_resource()
         .filter(attribute_index::Column::Path.eq(path.as_str()))
-        .one(&tx)
+        .one(tx)
         .await?
     {
         return Err(Error::with(
@@ -93,7 +96,7 @@ pub async fn create(ctx: &Ctx, new: NewIndex) -> Result<attribute_index::Model> 
             ),
         ));
     }
-    if same_resource().count(&tx).await? >= INDEXES {
+    if same_resource().count(tx).await? >= INDEXES {
         return Err(Error::parameter(
             "Resource",
             &format!(
@@ -115,8 +118,9 @@ pub async fn create(ctx: &Ctx, new: NewIndex) -> Result<attribute_index::Model> 
         date_created: now,
         date_updated: now,
     };
-    let row = row.into_active_model().insert(&tx).await?;
-    tx.commit().await?;
+    let row = row.into_active_model().insert(tx).await?;
+    change.audit(Edit::Created(&row))?;
+    change.commit().await?;
     Ok(row)
 }
 
@@ -154,11 +158,11 @@ pub async fn list(
 /// 20404; 20006 for users.
 pub async fn delete(ctx: &Ctx, id: AttributeIndexSid) -> Result<()> {
     ctx.backend_only()?;
-    find(ctx, ctx.reader(), id).await?;
-    let tx = ctx.core.db.begin().await?;
-    take_down(&tx, ctx.scope(), Some(id)).await?;
-    tx.commit().await?;
-    Ok(())
+    let mut change = Change::begin(ctx).await?;
+    let row = find(ctx, &change.tx, id).await?;
+    take_down(&change.tx, ctx.scope(), Some(id)).await?;
+    change.audit(Edit::Deleted(&row))?;
+    change.commit().await
 }
 
 /// Takes down one index of the service, or all of them.

@@ -8,6 +8,7 @@ use sea_orm::{
 use super::{Access, PRIVATE, PUBLIC, lock_access, store};
 use crate::{
     attribute_indexes::upkeep,
+    audit::Edit,
     change::Change,
     channel_webhooks,
     ctx::Ctx,
@@ -115,9 +116,10 @@ pub(super) async fn create_with(
     upkeep::added(&change.tx, [&row]).await?;
     if !joining.is_empty() {
         for joined in members::begin_all(ctx, &mut change, &mut row, joining).await? {
-            joined?;
+            change.audit(Edit::Created(&joined?))?;
         }
     }
+    change.audit(Edit::Created(&row))?;
     change.commit().await?;
     Ok(row)
 }
@@ -191,7 +193,8 @@ pub async fn update(ctx: &Ctx, channel: &ChannelRef, update: UpdateChannel) -> R
     if update.attributes.is_some() {
         access.require(Permission::EditChannelAttributes)?;
     }
-    let mut row = access.channel;
+    let before = access.channel;
+    let mut row = before.clone();
     if let Some(name) = &update.friendly_name {
         row.friendly_name = input::friendly_name(name)?;
     }
@@ -217,6 +220,10 @@ pub async fn update(ctx: &Ctx, channel: &ChannelRef, update: UpdateChannel) -> R
     if update.attributes.is_some() {
         upkeep::changed(&change.tx, &row).await?;
     }
+    change.audit(Edit::Updated {
+        before: &before,
+        after: &row,
+    })?;
     change.commit().await?;
     Ok(row)
 }
@@ -231,6 +238,7 @@ pub async fn delete(ctx: &Ctx, channel: &ChannelRef) -> Result<()> {
     let access = lock_access(ctx, &change.tx, channel).await?;
     access.require(Permission::DestroyChannel)?;
     let mut row = access.channel;
+    change.audit(Edit::Deleted(&row))?;
     change
         .record(&mut row, EventKind::ChannelRemoved, |row| {
             Resource::Channel(Box::new(row.clone()))

@@ -8,6 +8,7 @@ use super::{
     lock_access,
 };
 use crate::{
+    audit::Edit,
     change::Change,
     ctx::Ctx,
     entities::channel,
@@ -92,7 +93,7 @@ async fn complete(ctx: &Ctx, name: &ChannelRef, wanted: &[NewMember]) -> Result<
     }
     let mut channel = standing.channel;
     for joined in members::begin_all(ctx, &mut change, &mut channel, joining).await? {
-        joined?;
+        change.audit(Edit::Created(&joined?))?;
     }
     change.commit().await?;
     Ok(Some(channel))

@@ -4,7 +4,8 @@ use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    sid::{AccountSid, ApiKeySid},
+    ctx::KeyScope,
+    sid::{AccountSid, ApiKeySid, ServiceSid},
     timestamp::Timestamp,
 };
 
@@ -22,10 +23,36 @@ pub struct Model {
     pub friendly_name: String,
     /// The secret, sealed for this key.
     pub secret: Vec<u8>,
+    /// The one service that it reaches; `None` when it reaches all of the account.
+    pub service_id: Option<ServiceSid>,
+    /// Whether it only reads.
+    pub read_only: bool,
+    /// When it ends.
+    pub date_expires: Option<Timestamp>,
+    /// When it was last used, give or take a minute.
+    pub date_last_used: Option<Timestamp>,
     /// When it was made.
     pub date_created: Timestamp,
     /// When it last changed.
     pub date_updated: Timestamp,
+}
+
+impl Model {
+    /// What it opens.
+    #[must_use]
+    pub fn scope(&self) -> KeyScope {
+        KeyScope {
+            sid: self.id,
+            service: self.service_id,
+            read_only: self.read_only,
+        }
+    }
+
+    /// Whether its time is over.
+    #[must_use]
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.date_expires.is_some_and(|end| end <= now)
+    }
 }
 
 /// No relations: queries join by hand, tenant first.

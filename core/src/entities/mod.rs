@@ -6,6 +6,7 @@ pub mod attribute_element;
 pub mod attribute_entry;
 pub mod attribute_index;
 pub mod attribute_leftover;
+pub mod audit_event;
 pub mod binding;
 pub mod channel;
 pub mod channel_event;

@@ -17,6 +17,7 @@ use crate::{
     error::{Error, Result},
     input::Identity,
     sid::{AccountSid, ApiKeySid, DeliverySid, ServiceSid},
+    timestamp::Timestamp,
     topic::Topic,
 };
 
@@ -58,6 +59,20 @@ pub enum Control {
         account: AccountSid,
         /// The key.
         key: ApiKeySid,
+    },
+    /// An API key's end was set or moved: the tokens that it signed end then.
+    KeyExpires {
+        /// The account.
+        account: AccountSid,
+        /// The key.
+        key: ApiKeySid,
+        /// When; `None` when it has no end any more.
+        at: Option<Timestamp>,
+    },
+    /// An account may not call any more, or not for now: end its sockets.
+    AccountEnded {
+        /// The account.
+        account: AccountSid,
     },
 }
 

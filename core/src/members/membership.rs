@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     attribute_indexes::upkeep,
+    audit::Edit,
     change::Change,
     channels::{self, Access},
     ctx::{Caller, Ctx},
@@ -34,6 +35,7 @@ pub async fn create(ctx: &Ctx, channel: &ChannelRef, new: NewMember) -> Result<m
     let joining = Roles::default().admit(ctx, &change, &access, new).await?;
     let mut channel = access.channel;
     let member = begin(ctx, &mut change, &mut channel, joining).await?;
+    change.audit(Edit::Created(&member))?;
     change.commit().await?;
     Ok(member)
 }
@@ -60,6 +62,9 @@ pub async fn create_all(
     }
     let mut channel = access.channel;
     let members = begin_all(ctx, &mut change, &mut channel, admitted).await?;
+    for member in members.iter().flatten() {
+        change.audit(Edit::Created(member))?;
+    }
     change.commit().await?;
     Ok(members)
 }
@@ -195,6 +200,7 @@ pub async fn delete(ctx: &Ctx, channel: &ChannelRef, member: &MemberRef) -> Resu
     let found = found.ok_or_else(|| missing(ctx, channel, member))?;
     let mut channel = access.channel;
     end(&mut change, &mut channel, &found).await?;
+    change.audit(Edit::Deleted(&found))?;
     change.commit().await
 }
 

@@ -5,6 +5,7 @@ use sea_orm::{ActiveModelTrait, IntoActiveModel};
 use super::{DEFAULT_NOTIFICATIONS, MUTED, consumed_index, find, missing};
 use crate::{
     attribute_indexes::upkeep,
+    audit::Edit,
     change::Change,
     channels,
     ctx::Ctx,
@@ -92,6 +93,7 @@ pub async fn update(
     let mut row = find(&change.tx, ctx.scope(), channel_row.id, member)
         .await?
         .ok_or_else(|| missing(ctx, channel, member))?;
+    let before = row.clone();
     let now = Timestamp::now();
     if let Some(sid) = &update.role_sid {
         row.role_id = roles::of_kind(&change.tx, ctx.scope(), sid, roles::CHANNEL)
@@ -124,6 +126,10 @@ pub async fn update(
     if update.attributes.is_some() {
         upkeep::changed(&change.tx, &row).await?;
     }
+    change.audit(Edit::Updated {
+        before: &before,
+        after: &row,
+    })?;
     change.commit().await?;
     Ok(row)
 }

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::{missing, scoped, writer::SendRequest};
 use crate::{
     attribute_indexes::upkeep,
+    audit::Edit,
     change::Change,
     channels,
     ctx::{Caller, Ctx},
@@ -98,8 +99,9 @@ pub async fn send_all(
 /// the other to one channel are stored in that order.
 ///
 /// # Errors
-/// The code of the field that is wrong; 20503 when too many are waiting.
+/// The code of the field that is wrong; 20006 when the caller may only read; 20503 when too many are waiting.
 pub fn submit(ctx: &Ctx, channel: ChannelRef, new: &NewMessage) -> Result<oneshot::Receiver<Result<Sent>>> {
+    ctx.caller.may_write()?;
     if let Some(media) = &new.media_sid
         && !media.is_empty()
     {
@@ -132,6 +134,7 @@ pub fn submit(ctx: &Ctx, channel: ChannelRef, new: &NewMessage) -> Result<onesho
         date_created: new.date_created,
         date_updated: new.date_updated,
         origin: ctx.caller.origin(),
+        actor: ctx.caller.backend(),
         reply,
     })?;
     Ok(answer)
@@ -170,6 +173,7 @@ pub async fn update(
     let mut row = super::find(&change.tx, ctx.scope(), access.channel.id, id)
         .await?
         .ok_or_else(|| missing(ctx, channel, id))?;
+    let before = row.clone();
     let own = ctx
         .caller
         .identity()
@@ -222,6 +226,10 @@ pub async fn update(
         })
         .await?;
     channels::store(&change.tx, &channel).await?;
+    change.audit(Edit::Updated {
+        before: &before,
+        after: &row,
+    })?;
     change.commit().await?;
     Ok(row)
 }
@@ -247,6 +255,7 @@ pub async fn remove(ctx: &Ctx, channel: &ChannelRef, id: MessageSid) -> Result<(
     } else {
         access.require(Permission::DeleteAnyMessage)?;
     }
+    change.audit(Edit::Deleted(&row))?;
     let mut channel = access.channel;
     let shown = row.clone();
     change

@@ -9,6 +9,7 @@ use sea_orm::{
 use super::{Sent, writer::SendRequest};
 use crate::{
     attribute_indexes::upkeep,
+    audit::{self, Edit},
     change::advance,
     entities::{channel, message, service},
     error::{Error, ErrorCode, Result},
@@ -155,7 +156,12 @@ impl<'a> Batch<'a> {
         let mut events = Vec::with_capacity(self.added.len());
         let mut due: HashMap<ServiceSid, Vec<DeliverySid>> = HashMap::new();
         let mut deliveries = Vec::new();
+        let mut entries = Vec::new();
         for (request, message) in self.added {
+            if let Some(actor) = request.actor {
+                let (account, service) = (request.account, Some(request.service));
+                entries.push(audit::entry(actor, account, service, Edit::Created(&message))?);
+            }
             let event = Event::message_added(request.account, message, request.origin.connection);
             if request.origin.webhooks
                 && let Some(service) = services.get(&request.service)
@@ -167,6 +173,7 @@ impl<'a> Batch<'a> {
             events.push(event);
         }
         webhooks::store(tx, deliveries).await?;
+        audit::store(tx, &entries).await?;
         Ok((events, due.into_iter().collect()))
     }
 }

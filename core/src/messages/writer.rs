@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Sent, batch::Batch};
 use crate::{
+    audit::Actor,
     ctx::Origin,
     db::{Db, TRANSACTION_LIMIT},
     error::{Error, ErrorCode, Result},
@@ -49,6 +50,8 @@ pub struct SendRequest {
     pub(super) date_created: Option<Timestamp>,
     pub(super) date_updated: Option<Timestamp>,
     pub(super) origin: Origin,
+    /// The backend that sends, for the audit log.
+    pub(super) actor: Option<Actor>,
     pub(super) reply: oneshot::Sender<Result<Sent>>,
 }
 

@@ -4,16 +4,20 @@ mod settings;
 mod view;
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, Select,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    Select,
 };
 use serde_json::json;
 
 pub use settings::{NotificationUpdate, UpdateService};
+pub(crate) use view::view_without_secret;
 pub use view::{ServiceView, view};
 
 use crate::{
-    attribute_indexes,
-    ctx::Core,
+    api_keys, attribute_indexes,
+    audit::Edit,
+    change::AccountChange,
+    ctx::{AccountCtx, BackendCtx, Core},
     entities::{
         binding, channel, channel_event, channel_webhook, invite, member, message, role, service, user,
         webhook_delivery,
@@ -32,16 +36,41 @@ fn scoped(account: AccountSid) -> Select<service::Entity> {
     service::Entity::find().filter(service::Column::AccountId.eq(account))
 }
 
-/// The account's service of this SID.
+/// The services that the caller reaches.
+fn reached(ctx: &BackendCtx) -> Select<service::Entity> {
+    let all = scoped(ctx.account());
+    match ctx.caller.only_service() {
+        Some(only) => all.filter(service::Column::Id.eq(only)),
+        None => all,
+    }
+}
+
+fn missing(id: ServiceSid) -> Error {
+    Error::not_found(format_args!("/Services/{id}"))
+}
+
+/// The service of this SID.
 ///
 /// # Errors
-/// 20404 when there is none.
-pub async fn get(core: &Core, account: AccountSid, id: ServiceSid) -> Result<service::Model> {
-    scoped(account)
+/// 20404 when the caller reaches none.
+pub async fn get(ctx: &BackendCtx, id: ServiceSid) -> Result<service::Model> {
+    reached(ctx)
         .filter(service::Column::Id.eq(id))
-        .one(core.db.reader())
+        .one(ctx.reader())
         .await?
-        .ok_or_else(|| Error::not_found(format_args!("/Services/{id}")))
+        .ok_or_else(|| missing(id))
+}
+
+/// The account's service of this SID, if there is one: for what the platform does by itself.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn find(
+    db: &impl ConnectionTrait,
+    account: AccountSid,
+    id: ServiceSid,
+) -> Result<Option<service::Model>> {
+    Ok(scoped(account).filter(service::Column::Id.eq(id)).one(db).await?)
 }
 
 /// The account that a service belongs to: for the operator, who stands above accounts.
@@ -53,18 +82,17 @@ pub async fn account_of(db: &impl ConnectionTrait, id: ServiceSid) -> Result<Acc
         .filter(service::Column::Id.eq(id))
         .one(db)
         .await?;
-    row.map(|row| row.account_id)
-        .ok_or_else(|| Error::not_found(format_args!("/Services/{id}")))
+    row.map(|row| row.account_id).ok_or_else(|| missing(id))
 }
 
-/// The account's services, oldest first.
+/// The services that the caller reaches, oldest first.
 ///
 /// # Errors
 /// Whatever the database refuses.
-pub async fn list(core: &Core, account: AccountSid, request: &PageRequest) -> Result<Page<service::Model>> {
+pub async fn list(ctx: &BackendCtx, request: &PageRequest) -> Result<Page<service::Model>> {
     paging::fetch(
-        core.db.reader(),
-        scoped(account),
+        ctx.reader(),
+        reached(ctx),
         service::Column::Id,
         Order::Ascending,
         request,
@@ -77,7 +105,8 @@ pub async fn list(core: &Core, account: AccountSid, request: &PageRequest) -> Re
 ///
 /// # Errors
 /// 50000 without a name, 50003 when it is too long.
-pub async fn create(core: &Core, account: AccountSid, friendly_name: &str) -> Result<service::Model> {
+pub async fn create(ctx: &AccountCtx, friendly_name: &str) -> Result<service::Model> {
+    let (core, account) = (&ctx.core, ctx.account);
     let friendly_name = input::friendly_name(friendly_name)?.ok_or(ErrorCode::FriendlyNameMissing)?;
     let now = Timestamp::now();
     let id = ServiceSid::generate();
@@ -125,12 +154,13 @@ pub async fn create(core: &Core, account: AccountSid, friendly_name: &str) -> Re
         date_created: now,
         date_updated: now,
     };
-    let tx = core.db.begin().await?;
-    let row = row.into_active_model().insert(&tx).await?;
+    let mut change = AccountChange::begin(core, &ctx.caller).await?;
+    let row = row.into_active_model().insert(&change.tx).await?;
     role::Entity::insert_many(roles.map(IntoActiveModel::into_active_model))
-        .exec_without_returning(&tx)
+        .exec_without_returning(&change.tx)
         .await?;
-    tx.commit().await?;
+    change.audit(account, Some(id), Edit::Created(&row))?;
+    change.commit().await?;
     Ok(row)
 }
 
@@ -138,78 +168,99 @@ pub async fn create(core: &Core, account: AccountSid, friendly_name: &str) -> Re
 ///
 /// # Errors
 /// 20404; the code of the setting that is wrong, the others unchanged.
-pub async fn update(
-    core: &Core,
-    account: AccountSid,
-    id: ServiceSid,
-    update: UpdateService,
-) -> Result<service::Model> {
-    let mut row = get(core, account, id).await?;
-    settings::apply(core, &mut row, update).await?;
+pub async fn update(ctx: &BackendCtx, id: ServiceSid, update: UpdateService) -> Result<service::Model> {
+    let mut change = AccountChange::begin(&ctx.core, &ctx.caller).await?;
+    let before = lock(&change, ctx, id).await?;
+    let mut row = before.clone();
+    settings::apply(&ctx.core, &mut row, update).await?;
     row.date_updated = Timestamp::now();
-    Ok(row
-        .into_active_model()
-        .reset_all()
-        .update(core.db.writer())
-        .await?)
+    let row = row.into_active_model().reset_all().update(&change.tx).await?;
+    change.audit(
+        ctx.account(),
+        Some(id),
+        Edit::Updated {
+            before: &before,
+            after: &row,
+        },
+    )?;
+    change.commit().await?;
+    Ok(row)
 }
 
-/// Deletes the service with everything in it, and ends its sockets.
+async fn lock(change: &AccountChange<'_>, ctx: &BackendCtx, id: ServiceSid) -> Result<service::Model> {
+    reached(ctx)
+        .filter(service::Column::Id.eq(id))
+        .lock_exclusive()
+        .one(&change.tx)
+        .await?
+        .ok_or_else(|| missing(id))
+}
+
+/// Deletes the service with everything in it, the keys that reach nothing else among it, and ends its sockets.
 ///
 /// # Errors
 /// 20404.
-pub async fn delete(core: &Core, account: AccountSid, id: ServiceSid) -> Result<()> {
-    get(core, account, id).await?;
-    let tx = core.db.begin().await?;
+pub async fn delete(ctx: &AccountCtx, id: ServiceSid) -> Result<()> {
+    let account = ctx.account;
+    let mut change = AccountChange::begin(&ctx.core, &ctx.caller).await?;
+    let row = scoped(account)
+        .filter(service::Column::Id.eq(id))
+        .lock_exclusive()
+        .one(&change.tx)
+        .await?
+        .ok_or_else(|| missing(id))?;
     service::Entity::delete_many()
         .filter(service::Column::AccountId.eq(account))
         .filter(service::Column::Id.eq(id))
-        .exec(&tx)
+        .exec(&change.tx)
         .await?;
     role::Entity::delete_many()
         .filter(role::Column::ServiceId.eq(id))
-        .exec(&tx)
+        .exec(&change.tx)
         .await?;
     user::Entity::delete_many()
         .filter(user::Column::ServiceId.eq(id))
-        .exec(&tx)
+        .exec(&change.tx)
         .await?;
     channel::Entity::delete_many()
         .filter(channel::Column::ServiceId.eq(id))
-        .exec(&tx)
+        .exec(&change.tx)
         .await?;
     member::Entity::delete_many()
         .filter(member::Column::ServiceId.eq(id))
-        .exec(&tx)
+        .exec(&change.tx)
         .await?;
     invite::Entity::delete_many()
         .filter(invite::Column::ServiceId.eq(id))
-        .exec(&tx)
+        .exec(&change.tx)
         .await?;
     channel_webhook::Entity::delete_many()
         .filter(channel_webhook::Column::ServiceId.eq(id))
-        .exec(&tx)
+        .exec(&change.tx)
         .await?;
     binding::Entity::delete_many()
         .filter(binding::Column::ServiceId.eq(id))
-        .exec(&tx)
+        .exec(&change.tx)
         .await?;
     message::Entity::delete_many()
         .filter(message::Column::ServiceId.eq(id))
-        .exec(&tx)
+        .exec(&change.tx)
         .await?;
     channel_event::Entity::delete_many()
         .filter(channel_event::Column::ServiceId.eq(id))
-        .exec(&tx)
+        .exec(&change.tx)
         .await?;
-    attribute_indexes::take_down(&tx, id, None).await?;
+    attribute_indexes::take_down(&change.tx, id, None).await?;
     webhook_delivery::Entity::delete_many()
         .filter(webhook_delivery::Column::ServiceId.eq(id))
-        .exec(&tx)
+        .exec(&change.tx)
         .await?;
-    tx.commit().await?;
-    core.publisher.control(Control::ServiceDeleted { service: id });
-    Ok(())
+    for key in api_keys::of_service(&change.tx, account, id).await? {
+        api_keys::remove(&mut change, &key).await?;
+    }
+    change.control(Control::ServiceDeleted { service: id });
+    change.audit(account, Some(id), Edit::Deleted(&row))?;
+    change.commit().await
 }
 
 /// The secrets that sign this service's webhooks in the Standard Webhooks way: the current one, and the one before

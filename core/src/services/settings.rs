@@ -15,8 +15,6 @@ use crate::{
     webhooks::{POST_EVENTS, PRE_EVENTS, target},
 };
 
-/// The most members a channel, or channels a user, may be given.
-const LIMIT_CEILING: i64 = 100_000;
 /// For how long the webhook secret before a rotation signs beside the new one.
 const ROTATION_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
@@ -123,17 +121,19 @@ pub(super) async fn apply(core: &Core, row: &mut service::Model, update: UpdateS
     );
     set(
         &mut row.limit_channel_members,
-        whole(
+        limit(
+            core,
+            "Limits.ChannelMembers",
             update.limit_channel_members,
-            1..=LIMIT_CEILING,
             ErrorCode::ChannelMembersFormat,
         )?,
     );
     set(
         &mut row.limit_user_channels,
-        whole(
+        limit(
+            core,
+            "Limits.UserChannels",
             update.limit_user_channels,
-            1..=LIMIT_CEILING,
             ErrorCode::UserChannelsFormat,
         )?,
     );
@@ -197,6 +197,13 @@ fn whole(given: Option<i64>, allowed: std::ops::RangeInclusive<i64>, code: Error
         Some(value) if allowed.contains(&value) => Ok(i32::try_from(value).ok()),
         Some(_) => Err(code.into()),
     }
+}
+
+/// A limit, up to the operator's ceiling.
+fn limit(core: &Core, field: &str, given: Option<i64>, code: ErrorCode) -> Result<Option<i32>> {
+    let ceiling = core.settings.limit_ceiling;
+    whole(given, 1..=ceiling.into(), code)
+        .map_err(|_| Error::with(code, format!("{field} must be a whole number, 1 to {ceiling}")))
 }
 
 async fn default_role(

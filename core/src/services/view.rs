@@ -81,8 +81,19 @@ pub(super) struct ServiceLinks {
 /// # Errors
 /// When the webhook secret was sealed under another master key.
 pub fn view(core: &Core, service: &service::Model, base: &BaseUrl) -> Result<ServiceView> {
-    let url = format!("{base}/v2/Services/{}", service.id);
+    let secret = core
+        .vault
+        .open(&service.webhook_secret, &service.id.to_string())?;
     Ok(ServiceView {
+        webhook_secret: secret.expose().to_owned(),
+        ..view_without_secret(service, base)
+    })
+}
+
+/// The service with an empty `webhook_secret`, for the audit log, which leaves it out.
+pub(crate) fn view_without_secret(service: &service::Model, base: &BaseUrl) -> ServiceView {
+    let url = format!("{base}/v2/Services/{}", service.id);
+    ServiceView {
         sid: service.id,
         account_sid: service.account_id,
         friendly_name: service.friendly_name.clone(),
@@ -110,11 +121,7 @@ pub fn view(core: &Core, service: &service::Model, base: &BaseUrl) -> Result<Ser
             size_limit_mb: 150,
             compatibility_message: service.media_compatibility_message.clone(),
         },
-        webhook_secret: core
-            .vault
-            .open(&service.webhook_secret, &service.id.to_string())?
-            .expose()
-            .to_owned(),
+        webhook_secret: String::new(),
         links: ServiceLinks {
             channels: format!("{url}/Channels"),
             users: format!("{url}/Users"),
@@ -122,5 +129,5 @@ pub fn view(core: &Core, service: &service::Model, base: &BaseUrl) -> Result<Ser
             bindings: format!("{url}/Bindings"),
         },
         url,
-    })
+    }
 }

@@ -11,6 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    audit::Edit,
+    change::Change,
     ctx::{BaseUrl, Ctx},
     db::Db,
     entities::webhook_delivery,
@@ -34,7 +36,7 @@ pub const CANCELLED: &str = "cancelled";
 /// Every status.
 pub const STATUSES: [&str; 4] = [PENDING, DELIVERED, DEAD, CANCELLED];
 
-/// Leases deliveries of a service that are due, oldest first. Of one channel at one address only the
+/// Leases deliveries of a service that are due, oldest first; those of an account that may not call wait. Of one channel at one address only the
 /// first that was not attempted yet is given out, so that first attempts keep the channel's order.
 ///
 /// # Errors
@@ -50,7 +52,8 @@ pub async fn claim(
     sql.bind(now.plus(lease));
     sql.push(
         " WHERE (service_id, id) IN (SELECT d.service_id, d.id FROM webhook_deliveries d \
-         WHERE d.status = 'pending' AND d.next_attempt_at <= ",
+         WHERE d.status = 'pending' AND d.account_id IN (SELECT id FROM accounts WHERE status = 'active') \
+         AND d.next_attempt_at <= ",
     );
     sql.bind(now)
         .push(" AND (d.leased_until IS NULL OR d.leased_until < ")
@@ -84,7 +87,8 @@ pub async fn claim(
 pub async fn due_services(db: &impl ConnectionTrait, limit: u32) -> Result<Vec<ServiceSid>> {
     let now = Timestamp::now();
     let mut sql = Sql::new(
-        "SELECT DISTINCT service_id FROM webhook_deliveries WHERE status = 'pending' AND next_attempt_at <= ",
+        "SELECT DISTINCT service_id FROM webhook_deliveries WHERE status = 'pending' \
+         AND account_id IN (SELECT id FROM accounts WHERE status = 'active') AND next_attempt_at <= ",
     );
     sql.bind(now)
         .push(" AND (leased_until IS NULL OR leased_until < ")
@@ -146,7 +150,10 @@ pub async fn claim_next(
         .bind(seq)
         .push(" AND d.url = ")
         .bind(done.url.as_str());
-    sql.push(" AND d.status = 'pending' AND d.attempts = 0 ORDER BY d.seq LIMIT 1");
+    sql.push(
+        " AND d.status = 'pending' AND d.attempts = 0 \
+         AND d.account_id IN (SELECT id FROM accounts WHERE status = 'active') ORDER BY d.seq LIMIT 1",
+    );
     // Waits for a row that somebody else is taking, where skipping it would skip an event.
     sql.for_update(db.backend());
     // Whoever has it in hand keeps it, and the order with it.
@@ -188,6 +195,19 @@ pub async fn cancel(db: &Db, delivery: &webhook_delivery::Model) -> Result<()> {
         .filter(Column::Id.eq(delivery.id))
         .exec(db.writer())
         .await?;
+    Ok(())
+}
+
+/// Ends whatever waits in the services of an account.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn cancel_of_account(db: &impl ConnectionTrait, account: AccountSid) -> Result<()> {
+    let mut sql = Sql::new("UPDATE webhook_deliveries SET status = ");
+    sql.bind(CANCELLED)
+        .push(", next_attempt_at = NULL WHERE status = 'pending' AND service_id IN (SELECT id FROM services WHERE account_id = ");
+    sql.bind(account).push(")");
+    sql.execute(db).await?;
     Ok(())
 }
 
@@ -283,7 +303,8 @@ async fn find(ctx: &Ctx, db: &impl ConnectionTrait, id: DeliverySid) -> Result<w
 /// 20404; 20409 while an attempt is under way.
 pub async fn resend(ctx: &Ctx, id: DeliverySid) -> Result<webhook_delivery::Model> {
     ctx.backend_only()?;
-    let known = find(ctx, ctx.reader(), id).await?;
+    let mut change = Change::begin(ctx).await?;
+    let known = find(ctx, &change.tx, id).await?;
     let now = Timestamp::now();
     // A new chain of attempts on top of those that were made, unless one is under way.
     let renewed = webhook_delivery::Entity::update_many()
@@ -301,7 +322,7 @@ pub async fn resend(ctx: &Ctx, id: DeliverySid) -> Result<webhook_delivery::Mode
                 .add(webhook_delivery::Column::LeasedUntil.is_null())
                 .add(webhook_delivery::Column::LeasedUntil.lt(now)),
         )
-        .exec(ctx.core.db.writer())
+        .exec(&change.tx)
         .await?;
     if renewed.rows_affected == 0 {
         return Err(Error::with(
@@ -309,7 +330,12 @@ pub async fn resend(ctx: &Ctx, id: DeliverySid) -> Result<webhook_delivery::Mode
             "Conflict: an attempt of this delivery is under way",
         ));
     }
-    let delivery = find(ctx, ctx.core.db.writer(), id).await?;
+    let delivery = find(ctx, &change.tx, id).await?;
+    change.audit(Edit::Updated {
+        before: &known,
+        after: &delivery,
+    })?;
+    change.commit().await?;
     ctx.core.publisher.committed(Committed {
         deliveries: vec![(ctx.scope(), vec![delivery.id])],
         ..Committed::default()

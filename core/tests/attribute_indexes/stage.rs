@@ -4,7 +4,7 @@ use std::{env, fmt::Write as _, future::Future, sync::Arc, time::Duration};
 
 use hubbub_broker::InProcess;
 use hubbub_core::{
-    Caller, Core, Ctx, Secret, Settings, Vault, accounts,
+    AccountCtx, Caller, Core, Ctx, Secret, Settings, Vault, accounts,
     attribute_indexes::{self, NewIndex, Next, Rounds},
     channels::{self, NewChannel},
     db::Db,
@@ -80,6 +80,8 @@ impl Stage {
         let settings = Settings {
             public_url: None,
             event_retention: Duration::from_secs(3600),
+            audit_retention: Duration::from_secs(3600),
+            limit_ceiling: 100_000,
             vet_url: Arc::new(|_| Ok(())),
         };
         let node = Uuid::new_v4();
@@ -92,12 +94,14 @@ impl Stage {
     }
 
     async fn in_service_of(core: Arc<Core>, account: AccountSid) -> Self {
-        let service = services::create(&core, account, "stage").await.unwrap();
         let caller = Caller::Account {
             account,
             key: None,
             webhooks: false,
+            request: None,
         };
+        let whole = AccountCtx::enter(&core, caller.clone()).unwrap();
+        let service = services::create(&whole, "stage").await.unwrap();
         let ctx = Ctx::enter(&core, caller, service.id).await.unwrap();
         Self { core, ctx }
     }

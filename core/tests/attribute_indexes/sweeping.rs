@@ -1,6 +1,7 @@
 //! What is left of things that are gone is swept.
 
 use hubbub_core::{
+    AccountCtx,
     attribute_indexes::{self, BUILDING, Rounds},
     channels,
     entities::attribute_entry,
@@ -112,9 +113,8 @@ pub(crate) async fn a_deleted_service_leaves_nothing(stage: Stage) {
     neighbour.work().await;
     let gone = stage.channel(TAGS).await;
     channels::delete(&stage.ctx, &gone.id.into()).await.unwrap();
-    services::delete(&stage.core, stage.ctx.account(), stage.ctx.scope())
-        .await
-        .unwrap();
+    let whole = AccountCtx::enter(&stage.core, stage.ctx.caller.clone()).unwrap();
+    services::delete(&whole, stage.ctx.scope()).await.unwrap();
     let mut rounds = Rounds::default();
     assert_ne!(
         rounds.go(&stage.core.db).await.unwrap(),

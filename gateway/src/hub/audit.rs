@@ -60,7 +60,7 @@ impl Hub {
         self.compare_rooms().await
     }
 
-    /// Finds joins of connected users that the bus lost, and ends clients whose user or key is gone.
+    /// Finds joins of connected users that the bus lost, and ends clients whose user, key or account is gone.
     async fn compare_clients(self: &Arc<Self>) -> Result<()> {
         let db = self.core.db.reader();
         let since = self.watermark().minus(MARGIN);
@@ -83,12 +83,18 @@ impl Hub {
             keys.dedup();
             let (users_left, keys_left) = (
                 users::existing(db, &users).await?,
-                api_keys::existing(db, &keys).await?,
+                api_keys::living(db, &keys).await?,
             );
             for client in portion {
                 let user = (client.service, client.identity.as_str().to_owned());
-                if !users_left.contains(&user) || !keys_left.contains(&client.token.key()) {
-                    client.socket.disconnect();
+                let key = client.token.key();
+                // A key that is not in the question was taken into use since.
+                let asked = keys.binary_search(&key).is_ok();
+                match keys_left.get(&key) {
+                    _ if !users_left.contains(&user) => client.socket.disconnect(),
+                    Some(expires) => client.token.key_expires(key, *expires),
+                    None if asked => client.socket.disconnect(),
+                    None => {}
                 }
             }
             for (identity, join) in log::joins(db, &users, since).await? {
@@ -134,10 +140,10 @@ pub(super) async fn watch_tokens(hub: Weak<Hub>) {
         let Some(hub) = hub.upgrade() else { return };
         let now = Timestamp::now();
         for client in hub.every_client() {
-            let (name, expires) = match client.token.news(now) {
+            let (name, expired) = match client.token.news(now) {
                 None => continue,
-                Some(TokenNews::AboutToExpire(expires)) => ("tokenAboutToExpire", Some(expires)),
-                Some(TokenNews::Expired) => ("tokenExpired", None),
+                Some(TokenNews::AboutToExpire) => ("tokenAboutToExpire", false),
+                Some(TokenNews::Expired) => ("tokenExpired", true),
             };
             client.socket.emit(
                 name,
@@ -149,7 +155,7 @@ pub(super) async fn watch_tokens(hub: Weak<Hub>) {
                     "timestamp": now.to_millis_text(),
                 }),
             );
-            if expires.is_none() {
+            if expired {
                 client.socket.disconnect();
             }
         }

@@ -247,6 +247,13 @@ impl Hub {
             Control::KeyDeleted { account, key } => {
                 Box::new(move |client| client.account == account && client.token.key() == key)
             }
+            Control::AccountEnded { account } => Box::new(move |client| client.account == account),
+            Control::KeyExpires { key, at, .. } => {
+                for client in self.every_client() {
+                    client.token.key_expires(key, at);
+                }
+                return;
+            }
         };
         for client in self.every_client() {
             if ends(&client) {

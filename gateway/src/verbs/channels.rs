@@ -23,7 +23,7 @@ impl Session {
             Some(_) => return Err(Error::parameter("status", "must be joined or invited")),
         };
         let token = args.text("page_token")?;
-        let list = user_channels::latest(&self.ctx, self.identity(), standing, limit, token).await?;
+        let list = user_channels::latest(&self.ctx(), self.identity(), standing, limit, token).await?;
         let entries = list
             .channels
             .iter()

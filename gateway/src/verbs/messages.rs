@@ -51,7 +51,7 @@ impl Session {
             media_sid: args.owned_text("media_sid")?,
             ..NewMessage::default()
         };
-        messages::submit(&self.ctx, args.channel()?, &new)
+        messages::submit(&self.ctx(), args.channel()?, &new)
     }
 
     fn sent_view(&self, sent: &Sent) -> Answer {
@@ -93,7 +93,7 @@ impl Session {
     pub(super) async fn get_messages(&self, args: &Args) -> Answer {
         let anchor = anchor(args)?;
         let limit = args.limit(HISTORY.0, HISTORY.1)?;
-        let history = messages::history(&self.ctx, &args.channel()?, anchor, limit).await?;
+        let history = messages::history(&self.ctx(), &args.channel()?, anchor, limit).await?;
         let view = |message| messages::view(message, self.client.account, &self.client.base);
         data(&json!({
             "messages": history.messages.iter().map(view).collect::<Vec<_>>(),

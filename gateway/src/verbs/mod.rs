@@ -11,7 +11,8 @@ mod users;
 
 use std::sync::Arc;
 
-use hubbub_core::{Core, Ctx, Error, Result, access_tokens, error::ErrorCode};
+use hubbub_core::{Caller, Ctx, Error, Result, access_tokens, error::ErrorCode};
+use parking_lot::RwLock;
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
@@ -28,25 +29,43 @@ pub(crate) use typing::Typing;
 pub(crate) struct Session {
     pub(crate) hub: Arc<Hub>,
     pub(crate) client: Arc<Client>,
-    /// As it was at the connect: good for what needs no settings of the service.
-    ctx: Ctx,
+    /// The service as it was at the connect, which is good for what needs none of its settings; the caller as its
+    /// latest token makes it.
+    ctx: RwLock<Arc<Ctx>>,
 }
+
+/// What changes nothing. Every other verb is refused to read-only tokens.
+const READING: [&str; 8] = [
+    "getMessages",
+    "getChannels",
+    "getPublicChannels",
+    "getChannel",
+    "getMembers",
+    "getUser",
+    "updateToken",
+    "sync",
+];
 
 /// What a verb answers.
 type Answer = Result<Box<RawValue>>;
 
 impl Session {
     pub(crate) fn new(hub: Arc<Hub>, ctx: Ctx, client: Arc<Client>) -> Self {
-        Self { hub, client, ctx }
+        Self {
+            hub,
+            client,
+            ctx: RwLock::new(Arc::new(ctx)),
+        }
     }
 
-    fn core(&self) -> &Arc<Core> {
-        &self.ctx.core
+    fn ctx(&self) -> Arc<Ctx> {
+        Arc::clone(&self.ctx.read())
     }
 
     /// The context of this moment: the service's settings are read anew.
     async fn fresh(&self) -> Result<Ctx> {
-        Ctx::enter(&self.ctx.core, self.ctx.caller.clone(), self.ctx.scope()).await
+        let ctx = self.ctx();
+        Ctx::enter(&ctx.core, ctx.caller.clone(), ctx.scope()).await
     }
 
     fn identity(&self) -> &str {
@@ -86,6 +105,11 @@ impl Session {
             Ok(args) => args,
             Err(error) => return respond(ack, Err(error)),
         };
+        if !READING.contains(&&*event.name)
+            && let Err(refusal) = self.ctx().caller.may_write()
+        {
+            return respond(ack, Err(refusal));
+        }
         if &*event.name == "sendMessage" {
             return self.send_message(&args, ack).await;
         }
@@ -128,14 +152,20 @@ impl Session {
     }
 
     async fn update_token(&self, args: &Args) -> Answer {
-        let token = access_tokens::verify(self.core(), args.required_text("token")?).await?;
+        let ctx = self.ctx();
+        let token = access_tokens::verify(&ctx.core, args.required_text("token")?).await?;
         if token.identity != self.client.identity || token.service != self.client.service {
             return Err(Error::with(
                 ErrorCode::Forbidden,
                 "token is of another identity or service",
             ));
         }
-        self.client.token.renew(token.key, token.issued, token.expires);
+        self.client.token.renew(&token);
+        let mut ctx = Ctx::clone(&ctx);
+        if let Caller::User { key, .. } = &mut ctx.caller {
+            *key = token.key;
+        }
+        *self.ctx.write() = Arc::new(ctx);
         data(&json!({}))
     }
 

@@ -6,9 +6,10 @@ use sea_orm_migration::sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBac
 const SQLITE: &str = "SELECT tbl_name || ' ' || type || ' ' || name || ' ' || coalesce(sql, '') AS line \
      FROM sqlite_schema ORDER BY line";
 
-/// Postgres describes columns, constraints, indexes and whatever else stands in the schema.
+/// Postgres describes columns (by their places, whose numbers have a gap where a column was dropped), constraints, indexes and whatever else stands in the schema.
 const POSTGRES: &str = "\
-    SELECT format('%s column %s %s %s %s %s', c.relname, a.attnum, a.attname, \
+    SELECT format('%s column %s %s %s %s %s', c.relname, \
+                  row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum), a.attname, \
                   format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid)) AS line \
       FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
       LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hubbub_core::{
-    Core, Error, ErrorCode, Result, Secret, Timestamp, accounts,
+    Core, Error, Result, Secret, Timestamp, accounts,
     entities::webhook_delivery,
     services,
     webhooks::ledger::{self, Attempt, Verdict},
@@ -47,11 +47,8 @@ impl Signer {
         let Some(account) = accounts::find(core.db.reader(), delivery.account_id).await? else {
             return Ok(None);
         };
-        let service = match services::get(core, delivery.account_id, delivery.service_id).await {
-            Ok(service) => service,
-            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let service = services::find(core.db.reader(), delivery.account_id, delivery.service_id).await?;
+        let Some(service) = service else { return Ok(None) };
         let secrets = services::webhook_secrets(core, &service)?
             .iter()
             .map(|secret| standard::Secret::parse(secret.expose()))

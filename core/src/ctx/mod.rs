@@ -1,21 +1,27 @@
 //! Who calls, on which tenant, with which handles. Domain functions take a context and nothing else of the world.
 
+mod account;
+mod caller;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use url::Url;
 use uuid::Uuid;
 
+pub use account::{AccountCtx, AdminCtx, BackendCtx};
+pub use caller::{Caller, KeyScope, Origin};
+
 use crate::{
+    api_keys::KeyUse,
     broker::{Bus, Jobs},
     db::Db,
     entities::service,
-    error::{Error, ErrorCode, Result},
+    error::{Error, Result},
     events::{cursor::CursorKey, publisher::Publisher},
-    input::{Identity, SYSTEM},
     messages::writer::MessageWriter,
     secrets::Vault,
-    sid::{AccountSid, ApiKeySid, ServiceSid},
+    sid::{AccountSid, ServiceSid},
 };
 
 /// The absolute base of every URL in answers, without a trailing slash: `https://chat.example.com`.
@@ -52,6 +58,10 @@ pub struct Settings {
     pub public_url: Option<BaseUrl>,
     /// `HUBBUB_EVENT_RETENTION`: how far back a cursor reaches.
     pub event_retention: Duration,
+    /// `HUBBUB_AUDIT_RETENTION`: how long the audit log is kept.
+    pub audit_retention: Duration,
+    /// `HUBBUB_LIMIT_CEILING`: the most members a channel, or channels a user, may be given by a service's settings.
+    pub limit_ceiling: i32,
     /// The guard in front of outbound calls, asked when a webhook URL is saved.
     pub vet_url: VetUrl,
 }
@@ -76,6 +86,8 @@ pub struct Core {
     pub publisher: Publisher,
     /// The group commit of sends.
     pub writer: MessageWriter,
+    /// Notes when keys are used.
+    pub key_use: KeyUse,
 }
 
 impl Core {
@@ -93,6 +105,7 @@ impl Core {
         let writer = MessageWriter::start(&db, &publisher);
         Arc::new(Self {
             cursors: CursorKey::new(&vault),
+            key_use: KeyUse::new(&db),
             db,
             vault,
             bus,
@@ -103,100 +116,6 @@ impl Core {
             writer,
         })
     }
-}
-
-/// Who calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caller {
-    /// A backend with account credentials: bypasses roles, never rules.
-    Account {
-        /// Its account.
-        account: AccountSid,
-        /// The API key, when it was one.
-        key: Option<ApiKeySid>,
-        /// Whether it asked for post-event webhooks (`X-Twilio-Webhook-Enabled: true`).
-        webhooks: bool,
-    },
-    /// A user with an access token.
-    User {
-        /// The account of its service.
-        account: AccountSid,
-        /// The one service that its token opens.
-        service: ServiceSid,
-        /// Who.
-        identity: Identity,
-        /// The socket, which gets its own messages by the ack and not as events.
-        connection: Option<Uuid>,
-    },
-}
-
-impl Caller {
-    /// The account on whose behalf the call is made.
-    #[must_use]
-    pub fn account(&self) -> AccountSid {
-        match self {
-            Self::Account { account, .. } | Self::User { account, .. } => *account,
-        }
-    }
-
-    /// The user, unless a backend calls.
-    #[must_use]
-    pub fn identity(&self) -> Option<&Identity> {
-        match self {
-            Self::Account { .. } => None,
-            Self::User { identity, .. } => Some(identity),
-        }
-    }
-
-    /// Passes for backends only.
-    ///
-    /// # Errors
-    /// 20006 for users.
-    pub fn backend_only(&self) -> Result<()> {
-        match self {
-            Self::Account { .. } => Ok(()),
-            Self::User { .. } => Err(Error::with(
-                ErrorCode::AccessDenied,
-                "Access denied: this needs account credentials, an access token does not do",
-            )),
-        }
-    }
-
-    /// The name under which the action goes down in events: the identity, or `system`.
-    #[must_use]
-    pub fn actor(&self) -> &str {
-        self.identity().map_or(SYSTEM, Identity::as_str)
-    }
-
-    /// Where the action comes from, for webhooks.
-    #[must_use]
-    pub fn origin(&self) -> Origin {
-        match self {
-            Self::Account { webhooks, .. } => Origin {
-                client: None,
-                webhooks: *webhooks,
-                connection: None,
-            },
-            Self::User {
-                identity, connection, ..
-            } => Origin {
-                client: Some(identity.as_str().to_owned()),
-                webhooks: true,
-                connection: *connection,
-            },
-        }
-    }
-}
-
-/// Where an action comes from, as far as what follows it needs to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// The user (`Source=SDK`); `None` for a backend (`Source=API`).
-    pub client: Option<String>,
-    /// Whether post-event webhooks follow.
-    pub webhooks: bool,
-    /// The socket that is not to hear of its own message.
-    pub connection: Option<Uuid>,
 }
 
 /// A caller at work in one service. It exists only for a service of the caller's own account, so whatever starts
@@ -215,11 +134,9 @@ impl Ctx {
     /// Enters the service.
     ///
     /// # Errors
-    /// 20404 when the caller's account has no such service, or a user's token is for another one.
+    /// 20404 when the caller's account has no such service, or its token or key is for another one.
     pub async fn enter(core: &Arc<Core>, caller: Caller, service: ServiceSid) -> Result<Self> {
-        if let Caller::User { service: own, .. } = &caller
-            && *own != service
-        {
+        if caller.only_service().is_some_and(|own| own != service) {
             return Err(Error::not_found(format_args!("/Services/{service}")));
         }
         let row = service::Entity::find()

@@ -1,0 +1,74 @@
+//! Checking the credentials of backends.
+
+use super::{ACTIVE, auth_token, find, secondary_auth_token};
+use crate::{
+    api_keys,
+    ctx::{Core, KeyScope},
+    error::{Error, ErrorCode, Result},
+    sid::{AccountSid, ApiKeySid},
+    timestamp::Timestamp,
+};
+
+/// Whom credentials of the form `AC…:token` or `SK…:secret` belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Authenticated {
+    /// The account.
+    pub account: AccountSid,
+    /// The API key, when it was one.
+    pub key: Option<KeyScope>,
+}
+
+/// Checks a user name and a password.
+///
+/// # Errors
+/// 20003 when they are wrong or the key has expired, 20005 when the account may not call.
+pub async fn authenticate(core: &Core, user: &str, password: &str) -> Result<Authenticated> {
+    if let Ok(id) = user.parse::<AccountSid>() {
+        with_token(core, id, password).await
+    } else if let Ok(id) = user.parse::<ApiKeySid>() {
+        with_key(core, id, password).await
+    } else {
+        Err(ErrorCode::Unauthenticated.into())
+    }
+}
+
+async fn with_token(core: &Core, id: AccountSid, password: &str) -> Result<Authenticated> {
+    let account = find(core.db.reader(), id)
+        .await?
+        .ok_or(ErrorCode::Unauthenticated)?;
+    let good = auth_token(&core.vault, &account)?.matches(password)
+        || secondary_auth_token(&core.vault, &account)?.is_some_and(|token| token.matches(password));
+    if !good {
+        return Err(ErrorCode::Unauthenticated.into());
+    }
+    if account.status != ACTIVE {
+        return Err(ErrorCode::AccountNotActive.into());
+    }
+    Ok(Authenticated {
+        account: id,
+        key: None,
+    })
+}
+
+async fn with_key(core: &Core, id: ApiKeySid, password: &str) -> Result<Authenticated> {
+    let (key, active) = api_keys::with_account(core.db.reader(), id)
+        .await?
+        .ok_or(ErrorCode::Unauthenticated)?;
+    if !api_keys::secret(&core.vault, &key)?.matches(password) {
+        return Err(ErrorCode::Unauthenticated.into());
+    }
+    if key.has_expired(Timestamp::now()) {
+        return Err(Error::with(
+            ErrorCode::Unauthenticated,
+            format!("Authenticate: the API key {id} has expired (DateExpires)"),
+        ));
+    }
+    if !active {
+        return Err(ErrorCode::AccountNotActive.into());
+    }
+    core.key_use.note(key.account_id, id);
+    Ok(Authenticated {
+        account: key.account_id,
+        key: Some(key.scope()),
+    })
+}
