@@ -104,6 +104,22 @@ def test_becoming_a_member_by_any_way_removes_the_invite(chat, vault):
     assert joined.json()["role_sid"] == admin, "who joins has the role of the invite"
     assert invites.list() == []
     carol.close()
+    for identity in ("dave", "erin"):
+        chat.service.users.create(identity=identity)
+        invites.create(identity=identity)
+    path = f"{chat.path}/Channels/vault"
+    batch = chat.rest.post(f"{path}/Members/Batch", {"Items": '[{"identity": "dave"}]'})
+    assert [result["status"] for result in batch.json()["results"]] == [201]
+    found = chat.rest.http.put(path, data={"Members": '[{"identity": "erin"}]'})
+    assert found.status_code == 200, found.text
+    assert invites.list() == []
+    assert {member.identity for member in chat.service.channels("vault").members.list()} == {
+        "alice",
+        "bob",
+        "carol",
+        "dave",
+        "erin",
+    }
 
 
 def test_invites_end_with_their_channel_and_their_user(chat, vault):

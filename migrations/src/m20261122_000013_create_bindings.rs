@@ -53,6 +53,17 @@ impl MigrationTrait for Migration {
                     .to_owned(),
             )
             .await?;
+        manager
+            .create_index(
+                Index::create()
+                    .name("ix_bindings_kind")
+                    .table(Bindings::Table)
+                    .col(Bindings::ServiceId)
+                    .col(Bindings::Kind)
+                    .col(Bindings::Id)
+                    .to_owned(),
+            )
+            .await?;
         // A deleted credential takes its bindings along.
         manager
             .create_index(
