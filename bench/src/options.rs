@@ -156,6 +156,9 @@ pub(crate) struct RestOptions {
     pub(crate) connections: u32,
     #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..=1_000))]
     pub(crate) rooms: u32,
+    /// Give what is made attributes, and declare indexes over so many of them first.
+    #[arg(long, value_parser = value_parser!(u32).range(0..=32))]
+    pub(crate) indexes: Option<u32>,
     #[command(flatten)]
     pub(crate) load: Load,
 }
@@ -165,6 +168,8 @@ pub(crate) struct RestOptions {
 pub(crate) enum RestAction {
     /// Sends a message.
     Send,
+    /// Makes a channel.
+    Create,
     /// Fetches a channel.
     Fetch,
 }

@@ -90,6 +90,19 @@ impl Backend {
         Ok(index)
     }
 
+    /// Declares an index over an attribute.
+    pub(crate) async fn declare_index(
+        &mut self,
+        service: &str,
+        resource: &str,
+        path: &str,
+    ) -> anyhow::Result<()> {
+        let to = format!("/v2/Services/{service}/AttributeIndexes");
+        let form = format!("Resource={resource}&Path={path}&Type=string");
+        self.expect("POST", &to, &form, 201).await?;
+        Ok(())
+    }
+
     async fn create<T: for<'de> Deserialize<'de>>(&mut self, path: &str, form: &str) -> anyhow::Result<T> {
         let body = self.expect("POST", path, form, 201).await?;
         serde_json::from_slice(&body).with_context(|| format!("the answer to POST {path}"))
