@@ -70,7 +70,7 @@ async fn create(call: Call<AccountCtx>) -> Result<Created<CredentialView>> {
             secret: form.secret,
         },
     };
-    let credential = credentials::create(&call.ctx.core, call.ctx.account, new).await?;
+    let credential = credentials::create(&call.ctx, new).await?;
     Ok(Created(credentials::view(&credential, &call.base)))
 }
 
@@ -91,7 +91,7 @@ struct CredentialPage {
 #[get("/v2/Credentials")]
 async fn list(call: Call<AccountCtx>) -> Result<Json<CredentialPage>> {
     let paging = call.paging_up_to(MOST)?;
-    let page = credentials::list(&call.ctx.core, call.ctx.account, &paging.request).await?;
+    let page = credentials::list(&call.ctx, &paging.request).await?;
     let view = |credential: &_| credentials::view(credential, &call.base);
     let (meta, credentials) = paging.answer("credentials", &page, view);
     Ok(Json(CredentialPage { meta, credentials }))
@@ -105,7 +105,7 @@ async fn list(call: Call<AccountCtx>) -> Result<Json<CredentialPage>> {
 )]
 #[get("/v2/Credentials/{Sid}")]
 async fn fetch(call: Call<AccountCtx>) -> Result<Json<CredentialView>> {
-    let credential = credentials::get(&call.ctx.core, call.ctx.account, call.at("Sid")?).await?;
+    let credential = credentials::get(&call.ctx, call.at("Sid")?).await?;
     Ok(Json(credentials::view(&credential, &call.base)))
 }
 
@@ -147,8 +147,7 @@ async fn update(call: Call<AccountCtx>) -> Result<Json<CredentialView>> {
             secret: form.secret,
         },
     };
-    let AccountCtx { core, account, .. } = &call.ctx;
-    let credential = credentials::update(core, *account, call.at("Sid")?, update).await?;
+    let credential = credentials::update(&call.ctx, call.at("Sid")?, update).await?;
     Ok(Json(credentials::view(&credential, &call.base)))
 }
 
@@ -160,6 +159,6 @@ async fn update(call: Call<AccountCtx>) -> Result<Json<CredentialView>> {
 )]
 #[delete("/v2/Credentials/{Sid}")]
 async fn remove(call: Call<AccountCtx>) -> Result<Deleted> {
-    credentials::delete(&call.ctx.core, call.ctx.account, call.at("Sid")?).await?;
+    credentials::delete(&call.ctx, call.at("Sid")?).await?;
     Ok(Deleted)
 }

@@ -4,12 +4,13 @@ use serde_json::Value;
 
 use super::{Audited, NOWHERE, bare};
 use crate::{
-    accounts, api_keys, attribute_indexes, channels,
+    accounts, api_keys, attribute_indexes, bindings, channel_webhooks, channels, credentials,
     entities::{
-        account, api_key, attribute_index, channel, member, message, role, service, user, webhook_delivery,
+        account, api_key, attribute_index, binding, channel, channel_webhook, credential, invite, member,
+        message, role, service, user, webhook_delivery,
     },
     error::Result,
-    members, messages, roles, services,
+    invites, members, messages, roles, services,
     sid::AccountSid,
     users,
     webhooks::ledger,
@@ -34,7 +35,17 @@ macro_rules! audited {
 
 audited! {
     "channel" channel::Model, |row, account| bare(&channels::view(row, account, &NOWHERE));
-    "member" member::Model, |row, account| bare(&members::view(row, account, &NOWHERE));
+    "member" member::Model, |row, account| {
+        let mut shown = bare(&members::view(row, account, &NOWHERE))?;
+        // It is part of the user's view of the channel, not of the member's, and can be changed there.
+        shown["notification_level"] = row.notification_level.as_str().into();
+        Ok(shown)
+    };
+    "invite" invite::Model, |row, account| bare(&invites::view(row, account, &NOWHERE));
+    "binding" binding::Model, |row, account| bare(&bindings::view(row, account, &NOWHERE));
+    "channel_webhook" channel_webhook::Model,
+        |row, account| bare(&channel_webhooks::view(row, account, &NOWHERE));
+    "credential" credential::Model, |row, _| bare(&credentials::view(row, &NOWHERE));
     "message" message::Model, |row, account| bare(&messages::view(row, account, &NOWHERE));
     "user" user::Model, |row, account| bare(&users::view(row, account, &NOWHERE));
     "role" role::Model, |row, account| bare(&roles::view(row, account, &NOWHERE));

@@ -9,6 +9,7 @@ pub use register::{MESSAGE_TYPES, NewBinding, register};
 pub use view::{BindingView, UserBindingView, user_view, view};
 
 use crate::{
+    audit::Edit,
     change::Change,
     credentials,
     ctx::Ctx,
@@ -152,12 +153,16 @@ pub async fn delete_of_user(ctx: &Ctx, user: &UserRef, id: BindingSid) -> Result
 
 /// False when somebody else was quicker.
 async fn remove(ctx: &Ctx, row: &binding::Model) -> Result<bool> {
-    let change = Change::begin(ctx).await?;
+    let mut change = Change::begin(ctx).await?;
     let gone = binding::Entity::delete_by_id((row.service_id, row.id))
         .exec(&change.tx)
         .await?;
+    if gone.rows_affected == 0 {
+        return Ok(false);
+    }
+    change.audit(Edit::Deleted(row))?;
     change.commit().await?;
-    Ok(gone.rows_affected > 0)
+    Ok(true)
 }
 
 /// Removes every binding of a user.

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{kind, scoped};
 use crate::{
+    audit::Edit,
     change::Change,
     credentials,
     ctx::Ctx,
@@ -73,7 +74,7 @@ pub async fn register(ctx: &Ctx, user: &UserRef, new: NewBinding) -> Result<bind
         Some(name) => format!("endpoint:{name}"),
         None => format!("address:{}", hex::encode(Sha256::digest(new.address.expose()))),
     };
-    let change = Change::begin(ctx).await?;
+    let mut change = Change::begin(ctx).await?;
     // Held, so that the user is not deleted meanwhile, and its devices are registered one after the other.
     users::lock(&change.tx, ctx.scope(), &UserRef::Sid(owner.id))
         .await?
@@ -106,8 +107,19 @@ pub async fn register(ctx: &Ctx, user: &UserRef, new: NewBinding) -> Result<bind
     };
     let row = row.into_active_model();
     let row = match known {
-        Some(_) => row.reset_all().update(&change.tx).await?,
-        None => row.insert(&change.tx).await?,
+        Some(before) => {
+            let row = row.reset_all().update(&change.tx).await?;
+            change.audit(Edit::Updated {
+                before: &before,
+                after: &row,
+            })?;
+            row
+        }
+        None => {
+            let row = row.insert(&change.tx).await?;
+            change.audit(Edit::Created(&row))?;
+            row
+        }
     };
     change.commit().await?;
     Ok(row)

@@ -12,6 +12,7 @@ pub use configuration::{Configuration, STUDIO, TRIGGER, WEBHOOK};
 pub use view::{ChannelWebhookView, view};
 
 use crate::{
+    audit::Edit,
     change::Change,
     channels,
     ctx::Ctx,
@@ -102,7 +103,7 @@ pub async fn create(
     kind: &str,
     configuration: Configuration,
 ) -> Result<channel_webhook::Model> {
-    let change = Change::begin(ctx).await?;
+    let mut change = Change::begin(ctx).await?;
     let found = lock_channel(ctx, &change, channel).await?;
     let now = Timestamp::now();
     let mut row = channel_webhook::Model {
@@ -124,6 +125,7 @@ pub async fn create(
         return Err(ErrorCode::TooManyWebhooks.into());
     }
     let row = row.into_active_model().insert(&change.tx).await?;
+    change.audit(Edit::Created(&row))?;
     change.commit().await?;
     Ok(row)
 }
@@ -138,12 +140,17 @@ pub async fn update(
     id: WebhookSid,
     configuration: Configuration,
 ) -> Result<channel_webhook::Model> {
-    let change = Change::begin(ctx).await?;
+    let mut change = Change::begin(ctx).await?;
     let found = lock_channel(ctx, &change, channel).await?;
-    let mut row = of_channel(ctx, &change.tx, &found, channel, id).await?;
+    let before = of_channel(ctx, &change.tx, &found, channel, id).await?;
+    let mut row = before.clone();
     configuration::apply(&ctx.core, &mut row, configuration)?;
     row.date_updated = Timestamp::now();
     let row = row.into_active_model().reset_all().update(&change.tx).await?;
+    change.audit(Edit::Updated {
+        before: &before,
+        after: &row,
+    })?;
     change.commit().await?;
     Ok(row)
 }
@@ -153,12 +160,13 @@ pub async fn update(
 /// # Errors
 /// 20404; 20006 for users.
 pub async fn delete(ctx: &Ctx, channel: &ChannelRef, id: WebhookSid) -> Result<()> {
-    let change = Change::begin(ctx).await?;
+    let mut change = Change::begin(ctx).await?;
     let found = lock_channel(ctx, &change, channel).await?;
     let row = of_channel(ctx, &change.tx, &found, channel, id).await?;
     channel_webhook::Entity::delete_by_id((row.service_id, row.channel_id, row.id))
         .exec(&change.tx)
         .await?;
+    change.audit(Edit::Deleted(&row))?;
     change.commit().await
 }
 

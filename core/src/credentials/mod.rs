@@ -12,7 +12,9 @@ pub use secrets::Secrets;
 pub use view::{CredentialView, view};
 
 use crate::{
-    ctx::Core,
+    audit::Edit,
+    change::AccountChange,
+    ctx::AccountCtx,
     entities::{binding, credential, service},
     error::{Error, Result},
     input,
@@ -47,10 +49,10 @@ fn missing(id: CredentialSid) -> Error {
 ///
 /// # Errors
 /// 20404 when there is none.
-pub async fn get(core: &Core, account: AccountSid, id: CredentialSid) -> Result<credential::Model> {
-    scoped(account)
+pub async fn get(ctx: &AccountCtx, id: CredentialSid) -> Result<credential::Model> {
+    scoped(ctx.account)
         .filter(credential::Column::Id.eq(id))
-        .one(core.db.reader())
+        .one(ctx.reader())
         .await?
         .ok_or_else(|| missing(id))
 }
@@ -75,14 +77,10 @@ pub(crate) async fn hold(
 ///
 /// # Errors
 /// Whatever the database refuses.
-pub async fn list(
-    core: &Core,
-    account: AccountSid,
-    request: &PageRequest,
-) -> Result<Page<credential::Model>> {
+pub async fn list(ctx: &AccountCtx, request: &PageRequest) -> Result<Page<credential::Model>> {
     paging::fetch(
-        core.db.reader(),
-        scoped(account),
+        ctx.reader(),
+        scoped(ctx.account),
         credential::Column::Id,
         Order::Ascending,
         request,
@@ -107,7 +105,7 @@ pub struct NewCredential {
 ///
 /// # Errors
 /// 20001 naming what is missing: the type, or a secret that it needs; 50003 when the name is too long.
-pub async fn create(core: &Core, account: AccountSid, new: NewCredential) -> Result<credential::Model> {
+pub async fn create(ctx: &AccountCtx, new: NewCredential) -> Result<credential::Model> {
     let kind = push_service(&new.kind).ok_or_else(|| {
         let problem = if new.kind.is_empty() {
             "is missing: gcm, apn or fcm"
@@ -119,7 +117,7 @@ pub async fn create(core: &Core, account: AccountSid, new: NewCredential) -> Res
     let now = Timestamp::now();
     let id = CredentialSid::generate();
     let row = credential::Model {
-        account_id: account,
+        account_id: ctx.account,
         id,
         kind: kind.to_owned(),
         friendly_name: new
@@ -127,11 +125,15 @@ pub async fn create(core: &Core, account: AccountSid, new: NewCredential) -> Res
             .as_deref()
             .map_or(Ok(None), input::friendly_name)?,
         sandbox: new.sandbox.unwrap_or(false) && kind == APN,
-        secrets: new.secrets.needed_by(kind)?.seal(&core.vault, id)?,
+        secrets: new.secrets.needed_by(kind)?.seal(&ctx.core.vault, id)?,
         date_created: now,
         date_updated: now,
     };
-    Ok(row.into_active_model().insert(core.db.writer()).await?)
+    let mut change = AccountChange::begin(&ctx.core, &ctx.caller).await?;
+    let row = row.into_active_model().insert(&change.tx).await?;
+    change.audit(ctx.account, None, Edit::Created(&row))?;
+    change.commit().await?;
+    Ok(row)
 }
 
 /// What to change of a credential; `None` leaves it as it is.
@@ -149,54 +151,66 @@ pub struct UpdateCredential {
 /// # Errors
 /// 20404; 20001 when a secret is given empty; 50003 when the name is too long.
 pub async fn update(
-    core: &Core,
-    account: AccountSid,
+    ctx: &AccountCtx,
     id: CredentialSid,
     update: UpdateCredential,
 ) -> Result<credential::Model> {
-    let tx = core.db.begin().await?;
-    let mut row = scoped(account)
-        .filter(credential::Column::Id.eq(id))
-        .lock_exclusive()
-        .one(&tx)
-        .await?
-        .ok_or_else(|| missing(id))?;
+    let mut change = AccountChange::begin(&ctx.core, &ctx.caller).await?;
+    let before = lock(ctx, &change, id).await?;
+    let mut row = before.clone();
     if let Some(name) = &update.friendly_name {
         row.friendly_name = input::friendly_name(name)?;
     }
     if let Some(sandbox) = update.sandbox {
         row.sandbox = sandbox && row.kind == APN;
     }
-    let secrets = secrets(&core.vault, &row)?.replaced_by(update.secrets);
-    row.secrets = secrets.needed_by(&row.kind)?.seal(&core.vault, id)?;
+    let secrets = secrets(&ctx.core.vault, &row)?.replaced_by(update.secrets);
+    row.secrets = secrets.needed_by(&row.kind)?.seal(&ctx.core.vault, id)?;
     row.date_updated = Timestamp::now();
-    let row = row.into_active_model().reset_all().update(&tx).await?;
-    tx.commit().await?;
+    let row = row.into_active_model().reset_all().update(&change.tx).await?;
+    change.audit(
+        ctx.account,
+        None,
+        Edit::Updated {
+            before: &before,
+            after: &row,
+        },
+    )?;
+    change.commit().await?;
     Ok(row)
+}
+
+async fn lock(ctx: &AccountCtx, change: &AccountChange<'_>, id: CredentialSid) -> Result<credential::Model> {
+    scoped(ctx.account)
+        .filter(credential::Column::Id.eq(id))
+        .lock_exclusive()
+        .one(&change.tx)
+        .await?
+        .ok_or_else(|| missing(id))
 }
 
 /// Deletes a credential, and the bindings that cannot be reached without it.
 ///
 /// # Errors
 /// 20404.
-pub async fn delete(core: &Core, account: AccountSid, id: CredentialSid) -> Result<()> {
-    let tx = core.db.begin().await?;
-    let gone = credential::Entity::delete_by_id((account, id)).exec(&tx).await?;
-    if gone.rows_affected == 0 {
-        return Err(missing(id));
-    }
+pub async fn delete(ctx: &AccountCtx, id: CredentialSid) -> Result<()> {
+    let mut change = AccountChange::begin(&ctx.core, &ctx.caller).await?;
+    let row = lock(ctx, &change, id).await?;
+    credential::Entity::delete_by_id((ctx.account, id))
+        .exec(&change.tx)
+        .await?;
     let services = Query::select()
         .column(service::Column::Id)
         .from(service::Entity)
-        .and_where(service::Column::AccountId.eq(account))
+        .and_where(service::Column::AccountId.eq(ctx.account))
         .to_owned();
     binding::Entity::delete_many()
         .filter(binding::Column::ServiceId.in_subquery(services))
         .filter(binding::Column::CredentialId.eq(id))
-        .exec(&tx)
+        .exec(&change.tx)
         .await?;
-    tx.commit().await?;
-    Ok(())
+    change.audit(ctx.account, None, Edit::Deleted(&row))?;
+    change.commit().await
 }
 
 /// What the push service wants to see.

@@ -11,6 +11,7 @@ pub use answers::{accept, decline};
 pub use view::{InviteView, view};
 
 use crate::{
+    audit::Edit,
     change::Change,
     channels::{self, Access},
     ctx::Ctx,
@@ -178,6 +179,7 @@ pub async fn create(ctx: &Ctx, channel: &ChannelRef, new: NewInvite) -> Result<i
             identity: row.identity.clone(),
         },
     );
+    change.audit(Edit::Created(&row))?;
     change.commit().await?;
     Ok(row)
 }
@@ -198,7 +200,7 @@ fn unknown_user(ctx: &Ctx, channel: &ChannelRef, identity: &str) -> Error {
 /// # Errors
 /// 20404; 50107 when the caller's roles do not allow it.
 pub async fn delete(ctx: &Ctx, channel: &ChannelRef, id: InviteSid) -> Result<()> {
-    let change = Change::begin(ctx).await?;
+    let mut change = Change::begin(ctx).await?;
     let access = channels::lock_access(ctx, &change.tx, channel).await?;
     if access.invite.as_ref().is_none_or(|own| own.id != id) {
         access.require(Permission::InviteMember)?;
@@ -209,6 +211,7 @@ pub async fn delete(ctx: &Ctx, channel: &ChannelRef, id: InviteSid) -> Result<()
         .await?
         .ok_or_else(|| missing(ctx, channel, id))?;
     remove(&change.tx, &invite).await?;
+    change.audit(Edit::Deleted(&invite))?;
     change.commit().await
 }
 

@@ -118,6 +118,10 @@ pub async fn update(
     }
     if update.is_private() {
         let row = row.into_active_model().reset_all().update(&change.tx).await?;
+        change.audit(Edit::Updated {
+            before: &before,
+            after: &row,
+        })?;
         change.commit().await?;
         return Ok(row);
     }
