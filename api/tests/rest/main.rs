@@ -4,8 +4,10 @@
 
 mod accounts;
 mod attribute_indexes;
+mod audit_events;
 mod bodies;
 mod channels;
+mod keys;
 mod lists;
 mod members;
 mod messages;

@@ -148,6 +148,16 @@ impl TestApp {
         self.send(request).await
     }
 
+    /// The account's auth token as the database has it.
+    pub(crate) async fn promoted(&self) -> String {
+        let account = accounts::find(self.core.db.reader(), self.account)
+            .await
+            .unwrap()
+            .unwrap();
+        let token = accounts::auth_token(&self.core.vault, &account).unwrap();
+        token.expose().to_owned()
+    }
+
     /// A new service's path.
     pub(crate) async fn service(&self) -> String {
         let made = self.post("/v2/Services", "FriendlyName=test").await.created();
@@ -230,6 +240,23 @@ pub(crate) fn text(value: &Value) -> String {
         .as_str()
         .unwrap_or_else(|| panic!("{value} is no text"))
         .to_owned()
+}
+
+/// Every operation that needs credentials: its id, method and path.
+pub(crate) fn operations() -> Vec<(String, Method, String)> {
+    let document = serde_json::to_value(hubbub_api::openapi()).unwrap();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let Ok(method) = method.to_uppercase().parse::<Method>() else {
+                continue;
+            };
+            if operation.get("operationId").is_some() && operation.get("security").is_none() {
+                found.push((text(&operation["operationId"]), method, path.clone()));
+            }
+        }
+    }
+    found
 }
 
 /// The texts under `name` of each item.
