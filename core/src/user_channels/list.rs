@@ -32,12 +32,15 @@ pub async fn list(
     } else {
         (" > ", " ASC")
     };
+    let most = i64::try_from(request.size + 1).unwrap_or(i64::MAX);
     let mut sql = Sql::new("");
     for (number, places) in PLACES.into_iter().enumerate() {
         if number > 0 {
             sql.push(" UNION ALL ");
         }
-        sql.push("SELECT p.channel_id FROM ").push(places);
+        // Cut by itself, so that an index leads to the first rows however many the user's channels are.
+        sql.push("SELECT channel_id FROM (SELECT p.channel_id FROM ")
+            .push(places);
         sql.push(
             " p JOIN channels c ON c.service_id = p.service_id AND c.id = p.channel_id \
              WHERE c.deleted_at IS NULL AND p.service_id = ",
@@ -46,11 +49,15 @@ pub async fn list(
             .push(" AND p.identity = ")
             .bind(&*owner.identity);
         if let Some(behind) = behind {
+            // Said of both tables: Postgres may walk along either.
             sql.push(" AND p.channel_id").push(beyond).bind(behind);
+            sql.push(" AND c.id").push(beyond).bind(behind);
         }
+        sql.push(" ORDER BY p.channel_id").push(direction).push(" LIMIT ");
+        sql.bind(most).push(") ").push(places);
     }
     sql.push(" ORDER BY channel_id").push(direction).push(" LIMIT ");
-    sql.bind(i64::try_from(request.size + 1).unwrap_or(i64::MAX));
+    sql.bind(most);
     let rows = sql.all(ctx.reader()).await?;
     let ids = rows
         .iter()
