@@ -115,6 +115,10 @@ def can_list_services(node, sid, token):
         ("HUBBUB_WEBHOOK_ALLOW_PRIVATE", "perhaps"),
         ("HUBBUB_EVENT_RETENTION", "a week"),
         ("HUBBUB_SOCKET_QUEUE", "plenty"),
+        ("HUBBUB_AUDIT_RETENTION", "for ever"),
+        ("HUBBUB_LIMIT_CEILING", "0"),
+        ("HUBBUB_RATE_LIMIT_ACCOUNT", "0"),
+        ("HUBBUB_RATE_LIMIT_KEY", "ten"),
         ("HUBBUB_PUBLIC_URL", "not a url"),
     ],
 )

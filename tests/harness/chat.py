@@ -16,6 +16,7 @@ def twilio_client(cluster, user=None, password=None, account_sid=None):
     client = Client(user or cluster.account_sid, password or cluster.auth_token, account_sid)
     client.chat.base_url = cluster.api
     client.api.base_url = cluster.api
+    client.accounts.base_url = cluster.api
     return client
 
 

@@ -97,3 +97,16 @@ def running(topology, folder, **settings):
             cluster.stop()
         raise
     assert set(cluster.stop().values()) == {0}, "SIGTERM ends a node with exit code 0"
+
+
+class Tenant:
+    """Another account on a running cluster, made by the cluster's own: wherever a test takes a cluster, it may take
+    one of these."""
+
+    def __init__(self, cluster, made):
+        self._cluster = cluster
+        self.account_sid = made.sid
+        self.auth_token = made.auth_token
+
+    def __getattr__(self, name):
+        return getattr(self._cluster, name)
