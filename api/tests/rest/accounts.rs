@@ -1,8 +1,9 @@
 use actix_web::http::Method;
-use hubbub_core::access_tokens;
+use hubbub_core::{access_tokens, entities::webhook_delivery, webhooks::ledger};
+use sea_orm::EntityTrait as _;
 use serde_json::json;
 
-use crate::support::{TestApp, text, texts};
+use crate::support::{FORM, TestApp, text, texts};
 
 #[actix_web::test]
 async fn an_account_sees_itself_and_makes_others() {
@@ -24,6 +25,44 @@ async fn an_account_sees_itself_and_makes_others() {
     );
     let request = TestApp::with_credentials(Method::GET, "/v2/Services", &sid, &token);
     assert_eq!(app.send(request).await.ok()["services"], json!([]));
+}
+
+#[actix_web::test]
+async fn closing_an_account_gives_its_webhooks_up() {
+    let app = TestApp::spawn().await;
+    let (sid, token) = app.neighbour().await;
+    let send = async |path: &str, form: &str, told: &str| {
+        let request = TestApp::with_credentials(Method::POST, path, &sid, &token)
+            .insert_header(("content-type", FORM))
+            .insert_header(("x-twilio-webhook-enabled", told));
+        app.send(request.set_payload(form.to_owned())).await.json()
+    };
+    let made = send("/v2/Services", "FriendlyName=x", "false").await;
+    let service = format!("/v2/Services/{}", text(&made["sid"]));
+    send(
+        &service,
+        "PostWebhookUrl=https%3A%2F%2Fexample.com%2Fhook",
+        "false",
+    )
+    .await;
+    send(&format!("{service}/Channels"), "", "true").await;
+    let statuses = async || {
+        webhook_delivery::Entity::find()
+            .all(app.core.db.reader())
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|delivery| delivery.status)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(statuses().await, ["pending"]);
+    let account = format!("/2010-04-01/Accounts/{sid}.json");
+    app.post(&account, "Status=suspended").await.ok();
+    assert_eq!(statuses().await, ["pending"], "they wait");
+    let due = ledger::due_services(app.core.db.reader(), 10).await.unwrap();
+    assert!(due.is_empty(), "{due:?}");
+    app.post(&account, "Status=closed").await.ok();
+    assert_eq!(statuses().await, ["cancelled"]);
 }
 
 #[actix_web::test]

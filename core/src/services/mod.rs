@@ -172,7 +172,7 @@ pub async fn update(ctx: &BackendCtx, id: ServiceSid, update: UpdateService) -> 
     let mut change = AccountChange::begin(&ctx.core, &ctx.caller).await?;
     let before = lock(&change, ctx, id).await?;
     let mut row = before.clone();
-    settings::apply(&ctx.core, &mut row, update).await?;
+    settings::apply(&ctx.core, &change.tx, &mut row, update).await?;
     row.date_updated = Timestamp::now();
     let row = row.into_active_model().reset_all().update(&change.tx).await?;
     change.audit(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use crate::{
@@ -76,7 +77,12 @@ pub struct UpdateService {
     pub rotate_webhook_secret: bool,
 }
 
-pub(super) async fn apply(core: &Core, row: &mut service::Model, update: UpdateService) -> Result<()> {
+pub(super) async fn apply(
+    core: &Core,
+    db: &impl ConnectionTrait,
+    row: &mut service::Model,
+    update: UpdateService,
+) -> Result<()> {
     if let Some(name) = update.friendly_name {
         row.friendly_name = input::friendly_name(&name)?.ok_or(ErrorCode::FriendlyNameMissing)?;
     }
@@ -98,7 +104,7 @@ pub(super) async fn apply(core: &Core, row: &mut service::Model, update: UpdateS
         ),
     ] {
         if let Some(sid) = given {
-            *slot = default_role(core, row.id, &sid, kind).await?;
+            *slot = default_role(db, row.id, &sid, kind).await?;
         }
     }
     set(&mut row.read_status_enabled, update.read_status_enabled);
@@ -207,14 +213,12 @@ fn limit(core: &Core, field: &str, given: Option<i64>, code: ErrorCode) -> Resul
 }
 
 async fn default_role(
-    core: &Core,
+    db: &impl ConnectionTrait,
     service: crate::sid::ServiceSid,
     sid: &str,
     kind: &str,
 ) -> Result<RoleSid> {
-    roles::of_kind(core.db.reader(), service, sid, kind)
-        .await
-        .map(|role| role.id)
+    roles::of_kind(db, service, sid, kind).await.map(|role| role.id)
 }
 
 fn webhook_url(core: &Core, field: &str, text: &str) -> Result<Option<String>> {
