@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     api_keys,
     ctx::{Core, KeyScope},
-    entities::{api_key, service},
+    entities::api_key,
     error::{Error, ErrorCode, Result},
     input::Identity,
     secrets::Secret,
@@ -92,18 +91,21 @@ pub async fn verify(core: &Core, token: &str) -> Result<AccessToken> {
         .as_deref()
         .and_then(|sub| sub.parse().ok())
         .ok_or_else(issuer)?;
-    let (row, active) = api_keys::with_account(core.db.reader(), key)
+    let known = core
+        .lookups
+        .key(key)
         .await?
-        .filter(|(row, _)| row.account_id == account)
+        .filter(|known| known.key.account_id == account)
         .ok_or_else(issuer)?;
+    let row = &known.key;
     if row.has_expired(Timestamp::now()) {
         return Err(Error::with(
             ErrorCode::TokenIssuer,
             format!("Invalid access token issuer: the API key {key} has expired (DateExpires)"),
         ));
     }
-    check_signature(token, algorithm, &api_keys::secret(&core.vault, &row)?)?;
-    if !active {
+    check_signature(token, algorithm, &api_keys::secret(&core.vault, row)?)?;
+    if !known.active {
         return Err(ErrorCode::AccountNotActive.into());
     }
 
@@ -162,13 +164,7 @@ pub async fn verify(core: &Core, token: &str) -> Result<AccessToken> {
             ),
         ));
     }
-    let exists = service::Entity::find()
-        .filter(service::Column::AccountId.eq(account))
-        .filter(service::Column::Id.eq(service))
-        .one(core.db.reader())
-        .await?
-        .is_some();
-    if !exists {
+    if core.lookups.service(account, service).await?.is_none() {
         return Err(Error::with(
             ErrorCode::TokenGrants,
             format!("Invalid access token grants: the service {service} does not exist"),

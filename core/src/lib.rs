@@ -12,6 +12,7 @@ pub mod broker;
 mod change;
 pub mod channel_webhooks;
 pub mod channels;
+mod coalesce;
 pub mod credentials;
 pub mod ctx;
 pub mod db;

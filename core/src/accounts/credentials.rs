@@ -1,6 +1,6 @@
 //! Checking the credentials of backends.
 
-use super::{ACTIVE, auth_token, find, secondary_auth_token};
+use super::{ACTIVE, auth_token, secondary_auth_token};
 use crate::{
     api_keys,
     ctx::{Core, KeyScope},
@@ -33,7 +33,9 @@ pub async fn authenticate(core: &Core, user: &str, password: &str) -> Result<Aut
 }
 
 async fn with_token(core: &Core, id: AccountSid, password: &str) -> Result<Authenticated> {
-    let account = find(core.db.reader(), id)
+    let account = core
+        .lookups
+        .account(id)
         .await?
         .ok_or(ErrorCode::Unauthenticated)?;
     let good = auth_token(&core.vault, &account)?.matches(password)
@@ -51,10 +53,9 @@ async fn with_token(core: &Core, id: AccountSid, password: &str) -> Result<Authe
 }
 
 async fn with_key(core: &Core, id: ApiKeySid, password: &str) -> Result<Authenticated> {
-    let (key, active) = api_keys::with_account(core.db.reader(), id)
-        .await?
-        .ok_or(ErrorCode::Unauthenticated)?;
-    if !api_keys::secret(&core.vault, &key)?.matches(password) {
+    let known = core.lookups.key(id).await?.ok_or(ErrorCode::Unauthenticated)?;
+    let key = &known.key;
+    if !api_keys::secret(&core.vault, key)?.matches(password) {
         return Err(ErrorCode::Unauthenticated.into());
     }
     if key.has_expired(Timestamp::now()) {
@@ -63,7 +64,7 @@ async fn with_key(core: &Core, id: ApiKeySid, password: &str) -> Result<Authenti
             format!("Authenticate: the API key {id} has expired (DateExpires)"),
         ));
     }
-    if !active {
+    if !known.active {
         return Err(ErrorCode::AccountNotActive.into());
     }
     core.key_use.note(key.account_id, id);

@@ -2,15 +2,16 @@
 
 mod account;
 mod caller;
+mod lookups;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use url::Url;
 use uuid::Uuid;
 
 pub use account::{AccountCtx, AdminCtx, BackendCtx};
 pub use caller::{Caller, KeyScope, Origin};
+pub use lookups::Lookups;
 
 use crate::{
     api_keys::KeyUse,
@@ -88,6 +89,8 @@ pub struct Core {
     pub writer: MessageWriter,
     /// Notes when keys are used.
     pub key_use: KeyUse,
+    /// What calls are let in by.
+    pub lookups: Lookups,
 }
 
 impl Core {
@@ -106,6 +109,7 @@ impl Core {
         Arc::new(Self {
             cursors: CursorKey::new(&vault),
             key_use: KeyUse::new(&db),
+            lookups: Lookups::new(&db),
             db,
             vault,
             bus,
@@ -139,16 +143,15 @@ impl Ctx {
         if caller.only_service().is_some_and(|own| own != service) {
             return Err(Error::not_found(format_args!("/Services/{service}")));
         }
-        let row = service::Entity::find()
-            .filter(service::Column::AccountId.eq(caller.account()))
-            .filter(service::Column::Id.eq(service))
-            .one(core.db.reader())
+        let row = core
+            .lookups
+            .service(caller.account(), service)
             .await?
             .ok_or_else(|| Error::not_found(format_args!("/Services/{service}")))?;
         Ok(Self {
             core: Arc::clone(core),
             caller,
-            service: Arc::new(row),
+            service: row,
         })
     }
 
