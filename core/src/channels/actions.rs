@@ -132,13 +132,11 @@ pub(super) fn new_row(ctx: &Ctx, new: &NewChannel) -> Result<channel::Model> {
         Some(PRIVATE) => PRIVATE,
         Some(_) => return Err(Error::parameter("Type", "must be public or private")),
     };
-    let created_by = match &new.created_by {
-        Some(author) if ctx.caller.identity().is_none() => {
-            input::author("CreatedBy", author, ErrorCode::AuthorTooLong)?
-        }
-        _ => ctx.caller.actor().to_owned(),
+    let created_by = match ctx.imported(new.created_by.as_deref()) {
+        Some(author) => input::author("CreatedBy", author, ErrorCode::AuthorTooLong)?,
+        None => ctx.caller.actor().to_owned(),
     };
-    let date_created = new.date_created.unwrap_or(now);
+    let date_created = ctx.imported(new.date_created).unwrap_or(now);
     Ok(channel::Model {
         service_id: ctx.scope(),
         id: ChannelSid::generate(),
@@ -159,7 +157,7 @@ pub(super) fn new_row(ctx: &Ctx, new: &NewChannel) -> Result<channel::Model> {
         last_message_at: None,
         deleted_at: None,
         date_created,
-        date_updated: new.date_updated.unwrap_or(date_created),
+        date_updated: ctx.imported(new.date_updated).unwrap_or(date_created),
     })
 }
 
@@ -183,8 +181,11 @@ pub struct UpdateChannel {
 /// Changes a channel.
 ///
 /// # Errors
-/// 20404, 50307; 50107 when the caller's roles do not allow it; the code of the field that is wrong.
+/// 20404, 50307; 20161 when a user changes nothing; 50107 when the caller's roles do not allow it; the code of the field that is wrong.
 pub async fn update(ctx: &Ctx, channel: &ChannelRef, update: UpdateChannel) -> Result<channel::Model> {
+    let is_change =
+        update.friendly_name.is_some() || update.unique_name.is_some() || update.attributes.is_some();
+    ctx.require_change(is_change, "FriendlyName, UniqueName or Attributes")?;
     let mut change = Change::begin(ctx).await?;
     let access = lock_access(ctx, &change.tx, channel).await?;
     if update.friendly_name.is_some() || update.unique_name.is_some() {
@@ -204,13 +205,13 @@ pub async fn update(ctx: &Ctx, channel: &ChannelRef, update: UpdateChannel) -> R
     if let Some(text) = &update.attributes {
         row.attributes = input::attributes(text)?;
     }
-    if let Some(author) = &update.created_by {
+    if let Some(author) = &ctx.imported(update.created_by) {
         row.created_by = input::author("CreatedBy", author, ErrorCode::AuthorTooLong)?;
     }
-    if let Some(date) = update.date_created {
+    if let Some(date) = ctx.imported(update.date_created) {
         row.date_created = date;
     }
-    row.date_updated = update.date_updated.unwrap_or_else(Timestamp::now);
+    row.date_updated = ctx.imported(update.date_updated).unwrap_or_else(Timestamp::now);
     change
         .record(&mut row, EventKind::ChannelUpdated, |row| {
             Resource::Channel(Box::new(row.clone()))

@@ -18,7 +18,7 @@ use crate::{
     broker::{Bus, Jobs},
     db::Db,
     entities::service,
-    error::{Error, Result},
+    error::{Error, ErrorCode, Result},
     events::{cursor::CursorKey, publisher::Publisher},
     messages::writer::MessageWriter,
     secrets::Vault,
@@ -179,6 +179,25 @@ impl Ctx {
     /// 20006 for users.
     pub fn backend_only(&self) -> Result<()> {
         self.caller.backend_only()
+    }
+
+    /// A field for imports, such as a date of long ago: only backends have those, so a user's is dropped.
+    pub fn imported<T>(&self, field: Option<T>) -> Option<T> {
+        field.filter(|_| self.caller.identity().is_none())
+    }
+
+    /// Refuses a user's update in which there is nothing that a user may change.
+    ///
+    /// # Errors
+    /// 20161 naming what there could be.
+    pub(crate) fn require_change(&self, is_change: bool, fields: &str) -> Result<()> {
+        if is_change || self.caller.identity().is_none() {
+            return Ok(());
+        }
+        Err(Error::with(
+            ErrorCode::UpdateWithoutParameters,
+            format!("Update without parameters: give {fields}"),
+        ))
     }
 
     /// `20404` for a path below this service.

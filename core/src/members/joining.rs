@@ -194,7 +194,7 @@ fn membership(ctx: &Ctx, channel: &channel::Model, joining: Joining) -> Result<m
     let Joining { new, role } = joining;
     let now = Timestamp::now();
     let horizon = new.last_consumed_message_index;
-    let date_created = new.date_created.unwrap_or(now);
+    let date_created = ctx.imported(new.date_created).unwrap_or(now);
     Ok(member::Model {
         service_id: ctx.scope(),
         channel_id: channel.id,
@@ -207,7 +207,7 @@ fn membership(ctx: &Ctx, channel: &channel::Model, joining: Joining) -> Result<m
         notification_level: DEFAULT_NOTIFICATIONS.to_owned(),
         joined_seq: 0,
         date_created,
-        date_updated: new.date_updated.unwrap_or(date_created),
+        date_updated: ctx.imported(new.date_updated).unwrap_or(date_created),
     })
 }
 

@@ -79,13 +79,23 @@ fn may_update(ctx: &Ctx, access: &channels::Access, member: &MemberRef, update: 
 /// Changes a membership. A backend may move the read horizon to wherever it likes.
 ///
 /// # Errors
-/// 20404; 50107 when the caller's roles do not allow it; the code of the field that is wrong.
+/// 20404; 20161 when a user changes nothing; 50107 when the caller's roles do not allow it; the code of the field that
+/// is wrong.
 pub async fn update(
     ctx: &Ctx,
     channel: &ChannelRef,
     member: &MemberRef,
     update: UpdateMember,
 ) -> Result<member::Model> {
+    let is_change = update.role_sid.is_some()
+        || update.attributes.is_some()
+        || update.last_consumed_message_index.is_some()
+        || update.last_consumption_timestamp.is_some()
+        || update.notification_level.is_some();
+    ctx.require_change(
+        is_change,
+        "Attributes, LastConsumedMessageIndex or NotificationLevel",
+    )?;
     let mut change = Change::begin(ctx).await?;
     let access = channels::lock_access(ctx, &change.tx, channel).await?;
     may_update(ctx, &access, member, &update)?;
@@ -113,7 +123,7 @@ pub async fn update(
     if let Some(level) = &update.notification_level {
         row.notification_level = notification_level(level)?;
     }
-    if let Some(date) = update.date_created {
+    if let Some(date) = ctx.imported(update.date_created) {
         row.date_created = date;
     }
     if update.is_private() {
@@ -125,7 +135,7 @@ pub async fn update(
         change.commit().await?;
         return Ok(row);
     }
-    row.date_updated = update.date_updated.unwrap_or(now);
+    row.date_updated = ctx.imported(update.date_updated).unwrap_or(now);
     let row = store_updated(&mut change, &mut channel_row, row).await?;
     if update.attributes.is_some() {
         upkeep::changed(&change.tx, &row).await?;

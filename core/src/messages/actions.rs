@@ -130,9 +130,12 @@ pub fn submit(ctx: &Ctx, channel: ChannelRef, new: &NewMessage) -> Result<onesho
             .as_deref()
             .map(|id| input::client_id("client_id (Idempotency-Key)", id))
             .transpose()?,
-        last_updated_by: new.last_updated_by.as_ref().map(editor).transpose()?,
-        date_created: new.date_created,
-        date_updated: new.date_updated,
+        last_updated_by: ctx
+            .imported(new.last_updated_by.as_ref())
+            .map(editor)
+            .transpose()?,
+        date_created: ctx.imported(new.date_created),
+        date_updated: ctx.imported(new.date_updated),
         origin: ctx.caller.origin(),
         actor: ctx.caller.backend(),
         reply,
@@ -160,13 +163,16 @@ pub struct UpdateMessage {
 /// Edits a message.
 ///
 /// # Errors
-/// 20404; 50107 when the caller's roles do not allow it; the code of the field that is wrong.
+/// 20404; 20161 when a user changes nothing; 50107 when the caller's roles do not allow it; the code of the field that
+/// is wrong.
 pub async fn update(
     ctx: &Ctx,
     channel: &ChannelRef,
     id: MessageSid,
     update: UpdateMessage,
 ) -> Result<message::Model> {
+    let is_change = update.body.is_some() || update.attributes.is_some();
+    ctx.require_change(is_change, "Body or Attributes")?;
     let mut change = Change::begin(ctx).await?;
     let access = channels::lock_access(ctx, &change.tx, channel).await?;
     access.may_read()?;
@@ -201,20 +207,18 @@ pub async fn update(
     if let Some(text) = &update.attributes {
         row.attributes = input::attributes(text)?;
     }
-    if let (Some(from), None) = (&update.from, ctx.caller.identity()) {
+    if let Some(from) = &ctx.imported(update.from) {
         row.author = input::author("From", from, ErrorCode::AuthorTooLong)?;
     }
-    if let Some(date) = update.date_created {
+    if let Some(date) = ctx.imported(update.date_created) {
         row.date_created = date;
     }
-    row.last_updated_by = Some(match &update.last_updated_by {
-        Some(editor) if ctx.caller.identity().is_none() => {
-            input::author("LastUpdatedBy", editor, ErrorCode::LastUpdatedByTooLong)?
-        }
-        _ => ctx.caller.actor().to_owned(),
+    row.last_updated_by = Some(match &ctx.imported(update.last_updated_by) {
+        Some(editor) => input::author("LastUpdatedBy", editor, ErrorCode::LastUpdatedByTooLong)?,
+        None => ctx.caller.actor().to_owned(),
     });
     row.was_edited = true;
-    row.date_updated = update.date_updated.unwrap_or_else(Timestamp::now);
+    row.date_updated = ctx.imported(update.date_updated).unwrap_or_else(Timestamp::now);
     let row = row.into_active_model().reset_all().update(&change.tx).await?;
     if update.attributes.is_some() {
         upkeep::changed(&change.tx, &row).await?;
