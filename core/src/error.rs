@@ -79,7 +79,7 @@ catalogue! {
     ChannelRoleRequired 50101 400 "A role of type channel is needed here";
     DeploymentRoleRequired 50102 400 "A role of type deployment is needed here";
     PermissionUnknown 50104 400 "Permission not found";
-    RoleType 50105 400 "Role type must be channel or deployment";
+    RoleType 50105 400 "Type of a role must be channel or deployment";
     NotAuthorized 50107 403 "User not authorized for command";
     UserNotFound 50200 404 "User not found";
     UserExists 50201 409 "User already exists";

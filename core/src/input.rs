@@ -101,7 +101,10 @@ pub fn author(field: &str, text: &str, too_long: ErrorCode) -> Result<String> {
         ));
     }
     if text.chars().count() > NAME_CHARACTERS {
-        return Err(too_long.into());
+        return Err(Error::with(
+            too_long,
+            format!("{field} is too long (at most {NAME_CHARACTERS} characters)"),
+        ));
     }
     no_nul(field, text)?;
     Ok(text.to_owned())

@@ -145,19 +145,11 @@ pub(super) async fn apply(
     );
     set(
         &mut row.pre_webhook_retry_count,
-        whole(
-            update.pre_webhook_retry_count,
-            0..=3,
-            ErrorCode::WebhookRetryCount,
-        )?,
+        retry_count("PreWebhookRetryCount", update.pre_webhook_retry_count)?,
     );
     set(
         &mut row.post_webhook_retry_count,
-        whole(
-            update.post_webhook_retry_count,
-            0..=3,
-            ErrorCode::WebhookRetryCount,
-        )?,
+        retry_count("PostWebhookRetryCount", update.post_webhook_retry_count)?,
     );
     if let Some(url) = update.pre_webhook_url {
         row.pre_webhook_url = webhook_url(core, "PreWebhookUrl", &url)?;
@@ -210,6 +202,16 @@ fn limit(core: &Core, field: &str, given: Option<i64>, code: ErrorCode) -> Resul
     let ceiling = core.settings.limit_ceiling;
     whole(given, 1..=ceiling.into(), code)
         .map_err(|_| Error::with(code, format!("{field} must be a whole number, 1 to {ceiling}")))
+}
+
+fn retry_count(field: &str, given: Option<i64>) -> Result<Option<i32>> {
+    let wrong = |_| {
+        Error::with(
+            ErrorCode::WebhookRetryCount,
+            format!("{field} must be a whole number, 0 to 3"),
+        )
+    };
+    whole(given, 0..=3, ErrorCode::WebhookRetryCount).map_err(wrong)
 }
 
 async fn default_role(
