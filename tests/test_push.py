@@ -112,7 +112,7 @@ def test_credentials_belong_to_their_account(chat, credentials):
     error_of(neighbour.delete(path), 404, 20404)
     neighbour.close()
     user = chat.bearer("alice")
-    error_of(user.get("/v2/Credentials"), 403, 20006)
+    error_of(user.get("/v2/Credentials"), 401, 20003)
     user.close()
     assert credentials(made.sid).fetch().friendly_name is None
 

@@ -57,13 +57,15 @@ pub(crate) trait Place: Sized + 'static {
 }
 
 impl Place for BackendCtx {
-    async fn enter(core: &Arc<Core>, caller: Caller, _: &Segments) -> Result<Self, Error> {
+    async fn enter(core: &Arc<Core>, caller: Caller, segments: &Segments) -> Result<Self, Error> {
+        no_business_of_users(&caller, segments)?;
         Self::enter(core, caller)
     }
 }
 
 impl Place for AccountCtx {
-    async fn enter(core: &Arc<Core>, caller: Caller, _: &Segments) -> Result<Self, Error> {
+    async fn enter(core: &Arc<Core>, caller: Caller, segments: &Segments) -> Result<Self, Error> {
+        no_business_of_users(&caller, segments)?;
         Self::enter(core, caller)
     }
 }
@@ -71,12 +73,29 @@ impl Place for AccountCtx {
 impl Place for AdminCtx {
     /// The account that the path names by `{AccountSid}`, or the caller's own.
     async fn enter(core: &Arc<Core>, caller: Caller, segments: &Segments) -> Result<Self, Error> {
+        no_business_of_users(&caller, segments)?;
         caller.unscoped_only()?;
         let account = segments
             .has("AccountSid")
             .then(|| segments.get::<AccountSid>("AccountSid"))
             .transpose()?;
         Self::enter(core, caller, account).await
+    }
+}
+
+/// Refuses a user's token outside of services. What it opens is its own service, which is there and closed to it here
+/// (20006, by whoever enters); another one is not there; and for all else a token is no credential.
+fn no_business_of_users(caller: &Caller, segments: &Segments) -> Result<(), Error> {
+    let Caller::User { service, .. } = caller else {
+        return Ok(());
+    };
+    match segments.get::<ServiceSid>("Sid") {
+        Ok(own) if own == *service => Ok(()),
+        Ok(_) => Err(segments.missing()),
+        Err(_) => Err(Error::with(
+            ErrorCode::Unauthenticated,
+            "Authenticate: this needs account credentials, an access token opens its own service only",
+        )),
     }
 }
 

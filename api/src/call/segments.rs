@@ -61,7 +61,12 @@ impl Segments {
             .iter()
             .find(|(known, _)| known == name)
             .and_then(|(_, text)| S::parse(text))
-            .ok_or_else(|| missing(&self.path))
+            .ok_or_else(|| self.missing())
+    }
+
+    /// 20404 for the path.
+    pub(crate) fn missing(&self) -> Error {
+        missing(&self.path)
     }
 }
 
