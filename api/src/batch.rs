@@ -44,10 +44,11 @@ pub(crate) struct BatchResult<V> {
     status: u16,
     /// The new resource.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     resource: Option<V>,
     /// Why there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<ErrorBody>)]
+    #[schema(value_type = Option<ErrorBody>, nullable = false)]
     error: Option<ErrorBody<'static>>,
 }
 

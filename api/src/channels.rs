@@ -146,7 +146,7 @@ struct FoundOrCreatedView {
         (status = 201, description = "Created", body = FoundOrCreatedView)
     )
 )]
-#[put("/v2/Services/{ServiceSid}/Channels/{UniqueName}")]
+#[put("/v2/Services/{ServiceSid}/Channels/{Sid}")]
 async fn find_or_create(call: Call<Ctx>) -> Result<HttpResponse> {
     let form: FindOrCreateChannel = call.body()?;
     let members = call.list("Members")?.unwrap_or_default();
@@ -154,7 +154,7 @@ async fn find_or_create(call: Call<Ctx>) -> Result<HttpResponse> {
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
     let new = NewChannel {
-        unique_name: Some(call.at("UniqueName")?),
+        unique_name: Some(call.at("Sid")?),
         friendly_name: form.friendly_name,
         attributes: form.attributes,
         kind: form.kind,

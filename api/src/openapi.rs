@@ -1,6 +1,9 @@
 //! The OpenAPI document, made from the served routes.
 
-use std::sync::LazyLock;
+mod refusals;
+mod views;
+
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use actix_web::{dev::HttpServiceFactory, http::Method};
 use serde::Deserialize;
@@ -8,7 +11,7 @@ use utoipa::{
     __dev::{SchemaReferences, Tags},
     IntoParams, ToSchema,
     openapi::{
-        Components, Content, Info, License, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required, Response,
+        Components, HttpMethod, Info, License, OpenApi, OpenApiBuilder, Paths, RefOr, Required, Server,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn},
         schema::{ObjectBuilder, Type},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
@@ -24,6 +27,9 @@ use crate::{
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 const SCHEME: &str = "basic";
+const TOKEN: &str = "token";
+/// Where users' tokens are good for something.
+const OF_A_SERVICE: &str = "/v2/Services/{";
 
 /// Whether post-event webhooks follow.
 #[derive(Deserialize, IntoParams)]
@@ -81,6 +87,8 @@ pub(crate) fn methods_of(pattern: &str) -> Vec<Method> {
 struct Growing {
     paths: Paths,
     components: Components,
+    /// The schemas of bodies.
+    requests: BTreeSet<String>,
 }
 
 impl Register for Growing {
@@ -91,11 +99,18 @@ impl Register for Growing {
         let (path, methods) = (H::path(), H::methods());
         let mut operation = H::operation();
         operation.tags = Some(H::tags().into_iter().map(str::to_owned).collect());
-        complete(&mut operation, &path);
-        self.paths.add_path_operation(path, methods, operation);
+        complete(&mut operation, &path, &methods);
         let mut schemas = Vec::new();
         H::schemas(&mut schemas);
         self.components.schemas.extend(schemas);
+        let requests = views::of_request(&operation);
+        if let Some(RefOr::T(body)) = &mut operation.request_body
+            && views::need_nothing(&self.components, &requests)
+        {
+            body.required = Some(Required::False);
+        }
+        self.requests.extend(requests);
+        self.paths.add_path_operation(path, methods, operation);
     }
 }
 
@@ -110,19 +125,31 @@ fn build() -> OpenApi {
         .description(Some("Account SID and auth token, or API key SID and secret."))
         .build();
     components.add_security_scheme(SCHEME, SecurityScheme::Http(basic));
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("A user's access token, on the paths of its service."))
+        .build();
+    components.add_security_scheme(TOKEN, SecurityScheme::Http(bearer));
+    refusals::declare(&mut components);
     let mut growing = Growing {
         paths: Paths::new(),
         components,
+        requests: BTreeSet::new(),
     };
     routes::all(&mut growing);
+    views::require_nullable_fields(&mut growing.components, growing.requests);
     let mut info = Info::new("Hubbub", env!("CARGO_PKG_VERSION"));
     info.description = Some(
         "The REST control plane of Hubbub: Twilio Chat v2 on the wire, with JSON bodies beside forms."
             .to_owned(),
     );
-    info.license = Some(License::new("Apache-2.0"));
+    let mut license = License::new("Apache-2.0");
+    license.identifier = Some("Apache-2.0".to_owned());
+    info.license = Some(license);
     OpenApiBuilder::new()
         .info(info)
+        .servers(Some([Server::new("/")]))
         .paths(growing.paths)
         .components(Some(growing.components))
         .security(Some([SecurityRequirement::new(SCHEME, Vec::<String>::new())]))
@@ -168,8 +195,8 @@ fn build() -> OpenApi {
         .build()
 }
 
-/// Adds what holds for every operation: its path's parameters, JSON beside the form, the error.
-fn complete(operation: &mut Operation, path: &str) {
+/// Adds what holds for every operation: its path's parameters, JSON beside the form, who may call, the refusals.
+fn complete(operation: &mut Operation, path: &str, methods: &[HttpMethod]) {
     let mut parameters: Vec<RefOr<Parameter>> = path_parameters(path).map(RefOr::T).collect();
     parameters.extend(operation.parameters.take().unwrap_or_default());
     operation.parameters = (!parameters.is_empty()).then_some(parameters);
@@ -178,14 +205,11 @@ fn complete(operation: &mut Operation, path: &str) {
     {
         body.content.insert(JSON.to_owned(), form);
     }
-    let refused = Response::builder()
-        .description("Refused")
-        .content(JSON, Content::new(Some(Ref::from_schema_name(ErrorBody::name()))))
-        .build();
-    operation
-        .responses
-        .responses
-        .insert("default".to_owned(), RefOr::T(refused));
+    refusals::add(operation, path, methods);
+    if operation.security.is_none() && path.starts_with(OF_A_SERVICE) {
+        let either = [SCHEME, TOKEN].map(|scheme| SecurityRequirement::new(scheme, Vec::<String>::new()));
+        operation.security = Some(either.into());
+    }
 }
 
 /// The variable parts of a path, each after the collection that it chooses from.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{
     IntoParams, ToSchema,
     openapi::{
-        KnownFormat, Required, SchemaFormat,
+        Required,
         path::{Parameter, ParameterBuilder, ParameterIn},
         schema::{ObjectBuilder, Type},
     },
@@ -31,16 +31,10 @@ pub(crate) struct PageParams<const MOST: u64 = MAX_SIZE> {
 
 impl<const MOST: u64> IntoParams for PageParams<MOST> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let number = || {
-            ObjectBuilder::new()
-                .schema_type(Type::Integer)
-                .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-        };
+        let number = || ObjectBuilder::new().schema_type(Type::Integer);
         let text = ObjectBuilder::new().schema_type(Type::String);
-        let size = number()
-            .minimum(Some(1))
-            .maximum(Some(MOST))
-            .default(Some(DEFAULT_SIZE.min(MOST).into()));
+        // Without bounds: what is beyond them is clamped and not refused.
+        let size = number().default(Some(DEFAULT_SIZE.min(MOST).into()));
         [
             (
                 "PageSize",

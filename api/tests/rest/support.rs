@@ -13,7 +13,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use hubbub_api::{ApiState, Metrics, RateLimits, configure};
 use hubbub_broker::InProcess;
 use hubbub_core::{BaseUrl, Core, Secret, Settings, Vault, accounts, db::Db, sid::AccountSid};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
@@ -251,7 +251,7 @@ pub(crate) fn operations() -> Vec<(String, Method, String)> {
             let Ok(method) = method.to_uppercase().parse::<Method>() else {
                 continue;
             };
-            if operation.get("operationId").is_some() && operation.get("security").is_none() {
+            if operation.get("operationId").is_some() && operation["security"] != json!([{}]) {
                 found.push((text(&operation["operationId"]), method, path.clone()));
             }
         }

@@ -36,20 +36,24 @@ pub struct ChannelWebhookView {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct ChannelWebhookConfiguration {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     method: Option<String>,
     /// Names of post-events; for a trigger its keywords.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<String>>, nullable = false)]
     filters: Option<Value>,
     /// The keywords of a trigger.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<String>>, nullable = false)]
     triggers: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     flow_sid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     retry_count: Option<i32>,
 }
 

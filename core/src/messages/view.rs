@@ -52,6 +52,7 @@ pub struct SentView {
     message: MessageView,
     /// Present and true when the message had been sent before with the same client id.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     replayed: Option<bool>,
 }
 
