@@ -11,12 +11,12 @@ from .person import Person
 from .rest import Rest
 
 
-def twilio_client(cluster, user=None, password=None, account_sid=None):
-    """The unmodified library, pointed at the cluster in the one documented way."""
+def twilio_client(cluster, user=None, password=None, account_sid=None, url=None):
+    """The unmodified library, pointed at the cluster (or at `url` in front of it) in the one documented way."""
     client = Client(user or cluster.account_sid, password or cluster.auth_token, account_sid)
-    client.chat.base_url = cluster.api
-    client.api.base_url = cluster.api
-    client.accounts.base_url = cluster.api
+    client.chat.base_url = url or cluster.api
+    client.api.base_url = url or cluster.api
+    client.accounts.base_url = url or cluster.api
     return client
 
 

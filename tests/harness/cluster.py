@@ -16,6 +16,12 @@ TOPOLOGIES = {
 }
 
 
+# Those that only the suites use that need them.
+SPECIAL = {
+    "two-doors": {"api-1": "api,gateway,workers", "api-2": "api"},
+}
+
+
 class Cluster:
     """Running nodes of one topology with an account made at the start."""
 
@@ -33,7 +39,7 @@ class Cluster:
         }
         self.nodes = [
             Node(name, folder, shared | ({"HUBBUB_ROLES": roles} if roles else {}))
-            for name, roles in TOPOLOGIES[topology].items()
+            for name, roles in (TOPOLOGIES | SPECIAL)[topology].items()
         ]
 
     def store_settings(self):
@@ -57,6 +63,11 @@ class Cluster:
     def api(self):
         """Base URL of the REST door."""
         return self.nodes[0].url
+
+    @property
+    def apis(self):
+        """Base URLs of all REST doors."""
+        return [node.url for node in self.nodes if "api" in node.name] or [self.nodes[0].url]
 
     @property
     def gateways(self):
