@@ -29,12 +29,12 @@ fn scoped(service: ServiceSid) -> Select<attribute_index::Entity> {
         .filter(attribute_index::Column::Status.ne(DELETING))
 }
 
-async fn find(ctx: &Ctx, db: &impl ConnectionTrait, id: AttributeIndexSid) -> Result<attribute_index::Model> {
-    scoped(ctx.scope())
-        .filter(attribute_index::Column::Id.eq(id))
-        .one(db)
-        .await?
-        .ok_or_else(|| ctx.not_found(format_args!("AttributeIndexes/{id}")))
+fn addressed(service: ServiceSid, id: AttributeIndexSid) -> Select<attribute_index::Entity> {
+    scoped(service).filter(attribute_index::Column::Id.eq(id))
+}
+
+fn missing(ctx: &Ctx, id: AttributeIndexSid) -> Error {
+    ctx.not_found(format_args!("AttributeIndexes/{id}"))
 }
 
 fn covered(name: &str) -> Result<Covered> {
@@ -130,7 +130,10 @@ pub async fn create(ctx: &Ctx, new: NewIndex) -> Result<attribute_index::Model> 
 /// 20404; 20006 for users.
 pub async fn get(ctx: &Ctx, id: AttributeIndexSid) -> Result<attribute_index::Model> {
     ctx.backend_only()?;
-    find(ctx, ctx.reader(), id).await
+    addressed(ctx.scope(), id)
+        .one(ctx.reader())
+        .await?
+        .ok_or_else(|| missing(ctx, id))
 }
 
 /// The service's indexes, oldest first; those over one kind of resource only, when it is given.
@@ -159,7 +162,12 @@ pub async fn list(
 pub async fn delete(ctx: &Ctx, id: AttributeIndexSid) -> Result<()> {
     ctx.backend_only()?;
     let mut change = Change::begin(ctx).await?;
-    let row = find(ctx, &change.tx, id).await?;
+    // One of several deletions at a time is the one.
+    let row = addressed(ctx.scope(), id)
+        .lock_exclusive()
+        .one(&change.tx)
+        .await?
+        .ok_or_else(|| missing(ctx, id))?;
     take_down(&change.tx, ctx.scope(), Some(id)).await?;
     change.audit(Edit::Deleted(&row))?;
     change.commit().await
