@@ -1,4 +1,4 @@
-"""All operations of Chat v2 through both of Twilio's libraries, and every raw answer held against the published schema."""
+"""All operations of Chat v2 through both of Twilio's libraries; every raw answer held against the published schema."""
 
 import asyncio
 import datetime

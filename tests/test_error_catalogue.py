@@ -16,8 +16,11 @@ BIG = '"' + "x" * 32_767 + '"'
 NO_NUL = "a\0b"
 S = "/v2/Services/{service}"
 C = S + "/Channels/general"
+ACCOUNT = "/2010-04-01/Accounts/{account}"
 HOOK = "http://127.0.0.1:9/hook"
 
+# The tables are read by the row, so a row is a line, however long.
+# fmt: off
 # What a backend does wrong: (name, method, path, form, status, code, what the message names).
 BACKEND = [
     # --- services
@@ -30,35 +33,11 @@ BACKEND = [
     ("a default role that is no SID", "POST", S, {"DefaultChannelRoleSid": "x"}, 404, 50100, "x"),
     ("a channel role for users", "POST", S, {"DefaultServiceRoleSid": "{channel_role}"}, 400, 50102, "{channel_role}"),
     ("a service role for members", "POST", S, {"DefaultChannelRoleSid": "{user_role}"}, 400, 50101, "{user_role}"),
-    (
-        "a service role for creators",
-        "POST",
-        S,
-        {"DefaultChannelCreatorRoleSid": "{user_role}"},
-        400,
-        50101,
-        "{user_role}",
-    ),
+    ("a service role for creators", "POST", S, {"DefaultChannelCreatorRoleSid": "{user_role}"}, 400, 50101, "{user_role}"),
     ("a typing time-out of 0", "POST", S, {"TypingIndicatorTimeout": "0"}, 400, 50053, "TypingIndicatorTimeout"),
     ("a typing time-out of soon", "POST", S, {"TypingIndicatorTimeout": "soon"}, 400, 50053, "TypingIndicatorTimeout"),
-    (
-        "a report interval in words",
-        "POST",
-        S,
-        {"ConsumptionReportInterval": "ten"},
-        400,
-        50052,
-        "ConsumptionReportInterval",
-    ),
-    (
-        "a negative report interval",
-        "POST",
-        S,
-        {"ConsumptionReportInterval": "-1"},
-        400,
-        50052,
-        "ConsumptionReportInterval",
-    ),
+    ("a report interval in words", "POST", S, {"ConsumptionReportInterval": "ten"}, 400, 50052, "ConsumptionReportInterval"),
+    ("a negative report interval", "POST", S, {"ConsumptionReportInterval": "-1"}, 400, 50052, "ConsumptionReportInterval"),
     ("no members allowed", "POST", S, {"Limits.ChannelMembers": "0"}, 400, 50061, "Limits.ChannelMembers"),
     ("too many members allowed", "POST", S, {"Limits.ChannelMembers": "100001"}, 400, 50061, "Limits.ChannelMembers"),
     ("members in words", "POST", S, {"Limits.ChannelMembers": "many"}, 400, 50061, "Limits.ChannelMembers"),
@@ -167,6 +146,38 @@ BACKEND = [
     ("a binding of another type", "POST", S + "/Users/alice/Bindings", {"BindingType": "pager", "Address": "x"}, 400, 50209, "BindingType"),
     ("a notification level", "POST", S + "/Users/alice/Channels/general", {"NotificationLevel": "loud"}, 400, 50210, "NotificationLevel"),
     ("a user channel's index", "POST", S + "/Users/alice/Channels/general", {"LastConsumedMessageIndex": "x"}, 400, 50406, "LastConsumedMessageIndex"),
+    ("a binding without an address", "POST", S + "/Users/alice/Bindings", {"BindingType": "fcm"}, 400, 20001, "Address"),
+    ("a binding with an unknown credential", "POST", S + "/Users/alice/Bindings", {"BindingType": "fcm", "Address": "x", "CredentialSid": "CR" + NOT_A_SID}, 400, 20001, "CredentialSid"),
+    ("a binding for no message", "POST", S + "/Users/alice/Bindings", {"BindingType": "fcm", "Address": "x", "MessageTypes": "news"}, 400, 20001, "MessageTypes"),
+    # --- credentials
+    ("a credential without a type", "POST", "/v2/Credentials", {"Secret": "x"}, 400, 20001, "Type"),
+    ("a credential of another type", "POST", "/v2/Credentials", {"Type": "pager", "Secret": "x"}, 400, 20001, "Type"),
+    ("a credential without its secret", "POST", "/v2/Credentials", {"Type": "fcm"}, 400, 20001, "Secret"),
+    ("a credential without its key", "POST", "/v2/Credentials", {"Type": "gcm"}, 400, 20001, "ApiKey"),
+    ("a credential without its private key", "POST", "/v2/Credentials", {"Type": "apn", "Certificate": "x"}, 400, 20001, "PrivateKey"),
+    # --- declared indexes
+    ("an index of nothing", "POST", S + "/AttributeIndexes", {"Resource": "roles", "Path": "a", "Type": "string"}, 400, 20001, "Resource"),
+    ("an index of another type", "POST", S + "/AttributeIndexes", {"Resource": "users", "Path": "a", "Type": "list"}, 400, 20001, "Type"),
+    ("an index to nowhere", "POST", S + "/AttributeIndexes", {"Resource": "users", "Path": "a..b", "Type": "string"}, 400, 20001, "Path"),
+    ("an index to too deep", "POST", S + "/AttributeIndexes", {"Resource": "users", "Path": "a.b.c.d.e.f.g.h.i", "Type": "string"}, 400, 20001, "Path"),
+    ("an index twice", "POST", S + "/AttributeIndexes", {"Resource": "users", "Path": "declared", "Type": "string"}, 409, 20409, "declared"),
+    # --- find or create, batches
+    ("a name like a SID to find or create", "PUT", S + "/Channels/CH" + NOT_A_SID, {}, 400, 50306, "UniqueName"),
+    ("members that are no list", "PUT", S + "/Channels/new", {"Members": "alice"}, 400, 20001, "Members"),
+    ("a member without an identity to be there", "PUT", S + "/Channels/new", {"Members": "[{}]"}, 400, 20001, "dentity"),
+    ("a batch of nothing", "POST", S + "/Users/Batch", {}, 400, 20001, "Items"),
+    ("a batch that is no list", "POST", S + "/Users/Batch", {"Items": "{}"}, 400, 20001, "Items"),
+    ("a batch of too many", "POST", C + "/Messages/Batch", {"Items": "[" + ",".join(["{}"] * 1001) + "]"}, 400, 20001, "Items"),
+    # --- accounts, keys and the audit log
+    ("an account of another status", "POST", ACCOUNT + ".json", {"Status": "asleep"}, 400, 20001, "Status"),
+    ("closing the own account", "POST", ACCOUNT + ".json", {"Status": "closed"}, 403, 20006, "Status"),
+    ("suspending the own account", "POST", ACCOUNT + ".json", {"Status": "suspended"}, 403, 20006, "Status"),
+    ("an unknown account", "GET", "/2010-04-01/Accounts/AC" + NOT_A_SID + ".json", None, 404, 20404, "AC" + NOT_A_SID),
+    ("a key for an unknown service", "POST", ACCOUNT + "/Keys.json", {"ServiceSid": "IS" + NOT_A_SID}, 404, 50050, "IS" + NOT_A_SID),
+    ("a key that ended yesterday", "POST", ACCOUNT + "/Keys.json", {"DateExpires": "2016-03-24T21:05:50Z"}, 400, 20001, "DateExpires"),
+    ("a key that ends some day", "POST", ACCOUNT + "/Keys.json", {"DateExpires": "some day"}, 400, 20001, "DateExpires"),
+    ("an unknown key", "GET", ACCOUNT + "/Keys/SK" + NOT_A_SID + ".json", None, 404, 20404, "SK" + NOT_A_SID),
+    ("an unknown audit event", "GET", S + "/AuditEvents/AE" + NOT_A_SID, None, 404, 20404, "AE" + NOT_A_SID),
     # --- access tokens
     ("a token without an identity", "POST", S + "/AccessTokens", {}, 400, 20001, "Identity"),
     ("a token for system", "POST", S + "/AccessTokens", {"Identity": "system"}, 400, 50203, "system"),
@@ -236,6 +247,7 @@ USERS = [
     ("a creator by import", "mallory", "POST", C, {"CreatedBy": "mallory"}, 400, 20161, "FriendlyName"),
     ("a channel's date by import", "mallory", "POST", C, {"DateUpdated": "2016-03-24T21:05:50Z"}, 400, 20161, "FriendlyName"),
 ]
+# fmt: on
 
 
 class Ground:
@@ -266,12 +278,14 @@ class Ground:
         self.make(f"{path}/Channels/general/Invites", Identity="guest")
         for _ in range(5):
             self.make(f"{path}/Channels/hooked/Webhooks", Type="studio", **{"Configuration.FlowSid": "FW" + "a" * 32})
+        self.make(f"{path}/AttributeIndexes", Resource="users", Path="declared", Type="string")
         full = self.make("/v2/Services", FriendlyName="full")["sid"]
         self.make(f"/v2/Services/{full}", **{"Limits.ChannelMembers": 1, "Limits.UserChannels": 1})
         for name in ("full", "second"):
             self.make(f"/v2/Services/{full}/Channels", UniqueName=name)
         self.make(f"/v2/Services/{full}/Channels/full/Members", Identity="alice")
         self.names = {
+            "account": self.account_sid,
             "service": self.service,
             "full": full,
             "channel_role": roles["channel user"],

@@ -121,7 +121,7 @@ def settings(document, tenant):
         if operation.method == "DELETE" or not chain:
             continue
         names = [part[1:].split("}")[0] for part in operation.path.split("/") if part.startswith("{")]
-        given = ", ".join(f"{json.dumps(f'path.{name}')} = {json.dumps(thing.name)}" for name, thing in zip(names, chain))
+        given = ", ".join(f'"path.{name}" = "{thing.name}"' for name, thing in zip(names, chain, strict=True))
         lines += [
             "[[operations]]",
             f"include-operation-id = {json.dumps(operation.name)}",

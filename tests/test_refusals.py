@@ -3,6 +3,7 @@
 The matrix is made from the served OpenAPI document, so that a new route is in it, or makes it fail by its name.
 """
 
+import json
 import time
 
 import pytest
@@ -54,6 +55,7 @@ def outsiders(cluster, victim, stranger):
     path = f"/2010-04-01/Accounts/{victim.sid}/Keys.json"
     deleted = victim.rest.post(path, {"FriendlyName": "deleted"}).json()
     assert victim.rest.delete(f"/2010-04-01/Accounts/{victim.sid}/Keys/{deleted['sid']}.json").status_code == 204
+    scoped = victim.rest.post(path, {"ServiceSid": victim.service.sibling.name}).json()
     now = int(time.time())
 
     def bearer(tenant, service_sid, key=None, account_sid=None, **parts):
@@ -66,6 +68,7 @@ def outsiders(cluster, victim, stranger):
         "a sub-account": Rest(api, (sub["sid"], sub["auth_token"])),
         "another service's user": bearer(victim, victim.service.sibling.name),
         "a foreign account's user": bearer(stranger, stranger.service.name),
+        "a key of another service": Rest(api, (scoped["sid"], scoped["secret"])),
         "nobody": Rest(api),
         "a wrong auth token": Rest(api, (victim.sid, stranger.auth_token)),
         "an empty auth token": Rest(api, (victim.sid, "")),
@@ -125,6 +128,11 @@ def sids_of(tenant):
     return found
 
 
+def is_above_services(operation):
+    """Whether it is about the account, or about a service as the account's own."""
+    return not operation.path.startswith("/v2/Services/{ServiceSid}/")
+
+
 def mixtures(operation, chain):
     """The path with the beginning of one tree and the rest of another: it never names anything."""
     if operation.method == "PUT":
@@ -159,6 +167,10 @@ async def test_nobody_else_reaches_or_changes_a_tenants_objects(cluster, documen
                 leaked = [sid for sid in private if sid in answer.text]
                 if answer.status_code not in (200, 401, 403, 404) or leaked:
                     wrong.append(f"{operation} by {who}: {answer.status_code}, and it tells of {leaked}")
+            elif who == "a key of another service" and is_above_services(operation):
+                # Its own account's: its scope is named, or the one service is all that it sees.
+                if answer.status_code not in (401, 403, 404) and (chain or victim.service.name in answer.text):
+                    wrong.append(f"{operation} by {who}: {answer.status_code} {answer.text[:200]}")
             elif answer.status_code not in OUTSIDE:
                 wrong.append(f"{operation} by {who}: {answer.status_code} {answer.text[:200]}")
     assert not wrong, f"{len(wrong)} of {tried}:\n" + "\n".join(wrong)
@@ -180,6 +192,44 @@ async def test_no_path_mixes_one_parent_with_another_ones_child(document, victim
                 wrong.append(f"{operation} at {url}: {answer.status_code} {answer.text[:200]}")
     assert tried
     assert not wrong, f"{len(wrong)} of {tried}:\n" + "\n".join(wrong)
+    changed = differences(before, state_of(victim, document))
+    assert not changed, "\n".join(changed)
+
+
+async def test_no_parameter_takes_what_is_another_tenants(document, victim, stranger):
+    """A SID in a body is looked for in the tenant, as one in a path is."""
+    foreign = {
+        "RoleSid": stranger.service.below["Roles"].name,
+        "CredentialSid": stranger.below["Credentials"].name,
+        "ServiceSid": stranger.service.name,
+        "MediaSid": "ME" + "0" * 32,
+    }
+    items = {
+        "CreateMemberBatch": ("Items", "identity"),
+        "CreateUserBatch": ("Items", "identity"),
+        "FindOrCreateChannel": ("Members", "identity"),
+    }
+    before = state_of(victim, document)
+    wrong, tried = [], set()
+    for operation in guarded(document):
+        url = operation.at(operation.chain(victim))
+        for field in (field for field in operation.fields if field.endswith("Sid") and not field.endswith("FlowSid")):
+            kind = next((kind for kind in foreign if field.endswith(kind)), None)
+            assert kind, f"no recipe for {field} of {operation}"
+            answer = victim.rest.http.request(operation.method, url, data=operation.body(7) | {field: foreign[kind]})
+            tried.add(operation.name)
+            if answer.status_code not in (400, 404):
+                wrong.append(f"{operation} with {field}: {answer.status_code} {answer.text[:200]}")
+        if operation.name in items:
+            field, name = items[operation.name]
+            one = json.dumps([{name: "somebody new", "role_sid": foreign["RoleSid"]}])
+            answer = victim.rest.http.request(operation.method, url, data={field: one})
+            refused = [result["status"] for result in answer.json().get("results", [])] or [answer.status_code]
+            tried.add(operation.name)
+            if refused != [404]:
+                wrong.append(f"{operation} with role_sid: {answer.status_code} {answer.text[:200]}")
+    assert {"CreateMember", "CreateUser", "CreateInvite", "CreateUserBinding", "CreateNewKey", *items} <= tried
+    assert not wrong, "\n".join(wrong)
     changed = differences(before, state_of(victim, document))
     assert not changed, "\n".join(changed)
 
