@@ -19,6 +19,7 @@ pub mod db;
 pub mod entities;
 pub mod error;
 pub mod events;
+pub mod filter;
 pub mod idempotency;
 pub mod input;
 pub mod invites;

@@ -1,0 +1,151 @@
+//! The fields of each resource that a filter may name beside its attributes: those of its REST JSON.
+
+/// How the values of a field compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// By code point.
+    Text,
+    /// A SID with these two letters; it compares as the text that it is.
+    Sid(&'static str),
+    /// A whole number.
+    Number,
+    /// true or false.
+    Truth,
+    /// A point in time, at the whole second that answers show.
+    Date,
+}
+
+/// A field of a resource's own.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OwnField {
+    /// Its name in the REST JSON.
+    pub name: &'static str,
+    /// How its values compare.
+    pub kind: Kind,
+    /// The column that holds it.
+    pub(crate) column: &'static str,
+    /// Whether a database index has it behind the tenant, in the order in which its values compare.
+    pub(crate) indexed: bool,
+}
+
+impl OwnField {
+    const fn new(name: &'static str, kind: Kind, column: &'static str) -> Self {
+        Self {
+            name,
+            kind,
+            column,
+            indexed: false,
+        }
+    }
+
+    const fn indexed(name: &'static str, kind: Kind, column: &'static str) -> Self {
+        Self {
+            name,
+            kind,
+            column,
+            indexed: true,
+        }
+    }
+}
+
+/// A kind of resource whose lists take filters.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Its name in the plural, as the REST paths have it.
+    pub name: &'static str,
+    /// Its own fields.
+    pub fields: &'static [OwnField],
+}
+
+impl Subject {
+    /// The field of this name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'static OwnField> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+}
+
+/// The channels of a service.
+pub static CHANNELS: Subject = Subject {
+    name: "channels",
+    fields: &[
+        OwnField::new("sid", Kind::Sid("CH"), "id"),
+        OwnField::new("unique_name", Kind::Text, "unique_name"),
+        OwnField::indexed("friendly_name", Kind::Text, "friendly_name"),
+        OwnField::new("type", Kind::Text, "kind"),
+        OwnField::indexed("created_by", Kind::Text, "created_by"),
+        OwnField::new("members_count", Kind::Number, "members_count"),
+        OwnField::new("messages_count", Kind::Number, "messages_count"),
+        OwnField::indexed("date_created", Kind::Date, "date_created"),
+        OwnField::indexed("date_updated", Kind::Date, "date_updated"),
+    ],
+};
+
+/// The members of a channel.
+pub static MEMBERS: Subject = Subject {
+    name: "members",
+    fields: &[
+        OwnField::new("sid", Kind::Sid("MB"), "id"),
+        OwnField::new("identity", Kind::Text, "identity"),
+        OwnField::new("role_sid", Kind::Sid("RL"), "role_id"),
+        OwnField::new(
+            "last_consumed_message_index",
+            Kind::Number,
+            "last_consumed_message_index",
+        ),
+        OwnField::new(
+            "last_consumption_timestamp",
+            Kind::Date,
+            "last_consumption_timestamp",
+        ),
+        OwnField::new("date_created", Kind::Date, "date_created"),
+        OwnField::new("date_updated", Kind::Date, "date_updated"),
+    ],
+};
+
+/// The users of a service.
+pub static USERS: Subject = Subject {
+    name: "users",
+    fields: &[
+        OwnField::new("sid", Kind::Sid("US"), "id"),
+        OwnField::new("identity", Kind::Text, "identity"),
+        OwnField::indexed("friendly_name", Kind::Text, "friendly_name"),
+        OwnField::new("role_sid", Kind::Sid("RL"), "role_id"),
+        OwnField::new("joined_channels_count", Kind::Number, "joined_channels_count"),
+        OwnField::indexed("date_created", Kind::Date, "date_created"),
+        OwnField::indexed("date_updated", Kind::Date, "date_updated"),
+    ],
+};
+
+/// The messages of a channel.
+pub static MESSAGES: Subject = Subject {
+    name: "messages",
+    fields: &[
+        OwnField::new("sid", Kind::Sid("IM"), "id"),
+        OwnField::new("index", Kind::Number, "idx"),
+        OwnField::new("from", Kind::Text, "author"),
+        OwnField::new("body", Kind::Text, "body"),
+        OwnField::new("type", Kind::Text, "'text'"),
+        OwnField::new("last_updated_by", Kind::Text, "last_updated_by"),
+        OwnField::new("was_edited", Kind::Truth, "was_edited"),
+        OwnField::new("date_created", Kind::Date, "date_created"),
+        OwnField::new("date_updated", Kind::Date, "date_updated"),
+    ],
+};
+
+/// A user's channels. Their attributes are those of the channels.
+pub static USER_CHANNELS: Subject = Subject {
+    name: "user channels",
+    fields: &[
+        OwnField::new("channel_sid", Kind::Sid("CH"), "channel_id"),
+        OwnField::new("member_sid", Kind::Sid("MB"), "id"),
+        OwnField::new("status", Kind::Text, "status"),
+        OwnField::new("notification_level", Kind::Text, "notification_level"),
+        OwnField::new(
+            "last_consumed_message_index",
+            Kind::Number,
+            "last_consumed_message_index",
+        ),
+        OwnField::new("unread_messages_count", Kind::Number, "unread_messages_count"),
+    ],
+};
