@@ -10,6 +10,7 @@ use hubbub_broker::{InProcess, Options, RabbitMq, Start};
 use hubbub_core::{
     BaseUrl, Core, Settings,
     broker::{Bus, Jobs},
+    query::Limits,
 };
 use hubbub_gateway::{Gateway, GatewayConfig, engine_io};
 use hubbub_workers::{
@@ -150,6 +151,10 @@ async fn start_core(config: &Config, store: Store) -> anyhow::Result<Arc<Core>> 
         event_retention: config.event_retention,
         audit_retention: config.audit_retention,
         limit_ceiling: config.limit_ceiling,
+        lists: Limits {
+            scan_budget: config.scan_budget,
+            ..Limits::default()
+        },
         vet_url: Arc::new(move |url| vet_url(url, policy).map_err(|refused| refused.to_string())),
     };
     Ok(Core::start(node, store.db, store.vault, bus, jobs, settings))

@@ -6,12 +6,14 @@ use hubbub_core::{
     channels::{self, ChannelView, NewChannel},
     input::Identity,
     members::NewMember,
+    query::Explain,
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     answer::{Created, Deleted},
+    asked::AskedParams,
     batch::{self, Item},
     call::Call,
     openapi::WebhooksEnabled,
@@ -177,7 +179,7 @@ async fn find_or_create(call: Call<Ctx>) -> Result<HttpResponse> {
 #[serde(rename_all = "PascalCase")]
 #[into_params(parameter_in = Query)]
 struct ListChannels {
-    /// `public` (the default) or `private`; may be repeated.
+    /// `public` (the default) or `private`; may be repeated. With `Filter` the default is both.
     #[serde(rename = "Type", default)]
     kinds: Vec<String>,
 }
@@ -198,23 +200,30 @@ impl ListChannels {
 struct ChannelPage {
     meta: Meta,
     channels: Vec<ChannelView>,
+    /// How the items were found; only with `Explain=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<Explain>,
 }
 
-/// List the service's channels, oldest first.
+/// List the service's channels: oldest first, or as they are asked for.
 #[utoipa::path(
     tag = "Channel",
     operation_id = "ListChannel",
-    params(ListChannels, PageParams),
+    params(ListChannels, AskedParams, PageParams),
     responses((status = 200, description = "OK", body = ChannelPage))
 )]
 #[get("/v2/Services/{ServiceSid}/Channels")]
 async fn list(call: Call<Ctx>) -> Result<Json<ChannelPage>> {
     let paging = call.paging()?;
     let filter: ListChannels = call.query()?;
-    let page = channels::list(&call.ctx, &filter.kinds()?, &paging.request).await?;
+    let found = channels::search(&call.ctx, &filter.kinds()?, &call.asked()?, &paging.request).await?;
     let view = |channel: &_| channels::view(channel, call.ctx.account(), &call.base);
-    let (meta, channels) = paging.answer("channels", &page, view);
-    Ok(Json(ChannelPage { meta, channels }))
+    let (meta, channels) = paging.answer("channels", &found.page, view);
+    Ok(Json(ChannelPage {
+        meta,
+        channels,
+        explain: found.explain,
+    }))
 }
 
 /// Fetch a channel.

@@ -6,6 +6,7 @@
 mod access_tokens;
 mod accounts;
 mod answer;
+mod asked;
 mod attribute_indexes;
 mod audit_events;
 mod auth_tokens;

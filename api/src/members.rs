@@ -5,12 +5,14 @@ use hubbub_core::{
     Ctx, Error,
     input::Identity,
     members::{self, MemberView, NewMember},
+    query::Explain,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     answer::{Created, Deleted},
+    asked::AskedParams,
     batch::{self, Batch, Item},
     call::Call,
     openapi::{IdempotencyKey, WebhooksEnabled},
@@ -127,13 +129,16 @@ struct ListMembers {
 struct MemberPage {
     meta: Meta,
     members: Vec<MemberView>,
+    /// How the items were found; only with `Explain=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<Explain>,
 }
 
-/// List the channel's members, oldest first.
+/// List the channel's members: oldest first, or as they are asked for.
 #[utoipa::path(
     tag = "Member",
     operation_id = "ListMember",
-    params(ListMembers, PageParams),
+    params(ListMembers, AskedParams, PageParams),
     responses((status = 200, description = "OK", body = MemberPage))
 )]
 #[get("/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Members")]
@@ -141,10 +146,15 @@ async fn list(call: Call<Ctx>) -> Result<Json<MemberPage>> {
     let paging = call.paging()?;
     let filter: ListMembers = call.query()?;
     let channel = call.at("ChannelSid")?;
-    let page = members::list(&call.ctx, &channel, &filter.identities, &paging.request).await?;
+    let (asked, identities) = (call.asked()?, &filter.identities);
+    let found = members::search(&call.ctx, &channel, identities, &asked, &paging.request).await?;
     let view = |member: &_| members::view(member, call.ctx.account(), &call.base);
-    let (meta, members) = paging.answer("members", &page, view);
-    Ok(Json(MemberPage { meta, members }))
+    let (meta, members) = paging.answer("members", &found.page, view);
+    Ok(Json(MemberPage {
+        meta,
+        members,
+        explain: found.explain,
+    }))
 }
 
 /// Fetch a member.

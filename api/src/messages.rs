@@ -5,12 +5,14 @@ use hubbub_core::{
     Ctx, Error,
     messages::{self, MessageView, NewMessage, SentView},
     paging::Order,
+    query::Explain,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     answer::{Created, Deleted},
+    asked::AskedParams,
     batch::{self, Batch, Item},
     call::Call,
     openapi::{IdempotencyKey, WebhooksEnabled},
@@ -124,15 +126,16 @@ async fn create_batch(call: Call<Ctx>) -> Result<Json<Batch<SentView>>> {
 #[serde(rename_all = "PascalCase")]
 #[into_params(parameter_in = Query)]
 struct ListMessages {
-    /// `asc` (the default) or `desc`, by index.
+    /// `asc` (the default) or `desc`, by index. Not together with `Sort`.
     order: Option<String>,
 }
 
 impl ListMessages {
-    fn order(&self) -> Result<Order, Error> {
+    fn order(&self) -> Result<Option<Order>, Error> {
         match self.order.as_deref() {
-            None | Some("asc") => Ok(Order::Ascending),
-            Some("desc") => Ok(Order::Descending),
+            None => Ok(None),
+            Some("asc") => Ok(Some(Order::Ascending)),
+            Some("desc") => Ok(Some(Order::Descending)),
             Some(_) => Err(Error::parameter("Order", "must be asc or desc")),
         }
     }
@@ -143,23 +146,31 @@ impl ListMessages {
 struct MessagePage {
     meta: Meta,
     messages: Vec<MessageView>,
+    /// How the items were found; only with `Explain=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<Explain>,
 }
 
-/// List the channel's messages.
+/// List the channel's messages: by index, or as they are asked for.
 #[utoipa::path(
     tag = "Message",
     operation_id = "ListMessage",
-    params(ListMessages, PageParams),
+    params(ListMessages, AskedParams, PageParams),
     responses((status = 200, description = "OK", body = MessagePage))
 )]
 #[get("/v2/Services/{ServiceSid}/Channels/{ChannelSid}/Messages")]
 async fn list(call: Call<Ctx>) -> Result<Json<MessagePage>> {
     let paging = call.paging()?;
     let order = call.query::<ListMessages>()?.order()?;
-    let page = messages::list(&call.ctx, &call.at("ChannelSid")?, order, &paging.request).await?;
+    let (channel, asked) = (call.at("ChannelSid")?, call.asked()?);
+    let found = messages::search(&call.ctx, &channel, order, &asked, &paging.request).await?;
     let view = |message: &_| messages::view(message, call.ctx.account(), &call.base);
-    let (meta, messages) = paging.answer("messages", &page, view);
-    Ok(Json(MessagePage { meta, messages }))
+    let (meta, messages) = paging.answer("messages", &found.page, view);
+    Ok(Json(MessagePage {
+        meta,
+        messages,
+        explain: found.explain,
+    }))
 }
 
 /// Fetch a message.

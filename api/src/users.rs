@@ -4,6 +4,7 @@ use actix_web::{delete, get, post, web::Json};
 use hubbub_core::{
     Ctx, Error,
     input::{Identity, UserRef},
+    query::Explain,
     users::{self, NewUser, UserView},
 };
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::{
     answer::{Created, Deleted},
+    asked::AskedParams,
     batch::{self, Batch, Item},
     call::Call,
     openapi::{IdempotencyKey, WebhooksEnabled},
@@ -103,22 +105,29 @@ async fn create_batch(call: Call<Ctx>) -> Result<Json<Batch<UserView>>> {
 struct UserPage {
     meta: Meta,
     users: Vec<UserView>,
+    /// How the items were found; only with `Explain=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<Explain>,
 }
 
-/// List the service's users, oldest first.
+/// List the service's users: oldest first, or as they are asked for.
 #[utoipa::path(
     tag = "User",
     operation_id = "ListUser",
-    params(PageParams),
+    params(AskedParams, PageParams),
     responses((status = 200, description = "OK", body = UserPage))
 )]
 #[get("/v2/Services/{ServiceSid}/Users")]
 async fn list(call: Call<Ctx>) -> Result<Json<UserPage>> {
     let paging = call.paging()?;
-    let page = users::list(&call.ctx, &paging.request).await?;
+    let found = users::search(&call.ctx, &call.asked()?, &paging.request).await?;
     let view = |user: &_| users::view(user, call.ctx.account(), &call.base);
-    let (meta, users) = paging.answer("users", &page, view);
-    Ok(Json(UserPage { meta, users }))
+    let (meta, users) = paging.answer("users", &found.page, view);
+    Ok(Json(UserPage {
+        meta,
+        users,
+        explain: found.explain,
+    }))
 }
 
 /// Fetch a user.

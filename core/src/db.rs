@@ -67,6 +67,8 @@ impl Db {
                 .application_name("hubbub")
                 .statement_cache_capacity(500)
                 .options([
+                    // Statements are short; compiling them takes longer than they do.
+                    ("jit", "off"),
                     ("statement_timeout", "5s"),
                     ("lock_timeout", "4s"),
                     ("idle_in_transaction_session_timeout", "15s"),

@@ -27,6 +27,7 @@ pub mod members;
 pub mod messages;
 pub mod paging;
 pub mod permissions;
+pub mod query;
 pub mod roles;
 pub mod secrets;
 pub mod services;

@@ -30,17 +30,19 @@ pub struct PageToken {
 }
 
 /// A value of the column by which a list is ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
     /// A SID's UUID.
     Uuid(Uuid),
     /// An index.
     Index(i64),
+    /// A place in an order that was asked for, as `query` writes it.
+    Place(Vec<u8>),
 }
 
 impl Key {
     /// Whether a column of this type has such values.
-    fn fits(self, column: &ColumnType) -> bool {
+    fn fits(&self, column: &ColumnType) -> bool {
         matches!(
             (self, column),
             (Self::Uuid(_), ColumnType::Uuid) | (Self::Index(_), ColumnType::BigInteger)
@@ -48,7 +50,7 @@ impl Key {
     }
 }
 
-fn unknown_token() -> Error {
+pub(crate) fn unknown_token() -> Error {
     Error::parameter(
         "PageToken",
         "is unknown: take it from next_page_url or previous_page_url",
@@ -60,16 +62,25 @@ impl From<Key> for Value {
         match key {
             Key::Uuid(uuid) => uuid.into(),
             Key::Index(index) => index.into(),
+            Key::Place(bytes) => bytes.into(),
         }
     }
 }
 
 impl PageToken {
+    /// The place in an order that was asked for, if it is one.
+    pub(crate) fn place(&self) -> Option<&[u8]> {
+        match &self.key {
+            Key::Place(place) => Some(place),
+            Key::Uuid(_) | Key::Index(_) => None,
+        }
+    }
+
     /// The text in URLs.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut bytes = vec![if self.backward { b'p' } else { b'n' }];
-        match self.key {
+        match &self.key {
             Key::Uuid(uuid) => {
                 bytes.push(b'u');
                 bytes.extend_from_slice(uuid.as_bytes());
@@ -77,6 +88,10 @@ impl PageToken {
             Key::Index(index) => {
                 bytes.push(b'i');
                 bytes.extend_from_slice(&index.to_be_bytes());
+            }
+            Key::Place(place) => {
+                bytes.push(b'q');
+                bytes.extend_from_slice(place);
             }
         }
         format!("PT{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
@@ -101,6 +116,7 @@ impl PageToken {
         let key = match kind {
             b'u' => Key::Uuid(Uuid::from_slice(key).ok()?),
             b'i' => Key::Index(i64::from_be_bytes(key.try_into().ok()?)),
+            b'q' => Key::Place(key.to_vec()),
             _ => return None,
         };
         Some(Self { backward, key })
@@ -133,10 +149,10 @@ impl PageRequest {
     /// # Errors
     /// 20001 when the token is of another kind of list.
     pub(crate) fn behind(&self) -> Result<Option<Uuid>> {
-        match self.token.as_ref().map(|token| token.key) {
+        match self.token.as_ref().map(|token| &token.key) {
             None => Ok(None),
-            Some(Key::Uuid(uuid)) => Ok(Some(uuid)),
-            Some(Key::Index(_)) => Err(unknown_token()),
+            Some(Key::Uuid(uuid)) => Ok(Some(*uuid)),
+            Some(Key::Index(_) | Key::Place(_)) => Err(unknown_token()),
         }
     }
 }
@@ -189,7 +205,7 @@ where
         if !token.key.fits(column.def().get_column_type()) {
             return Err(unknown_token());
         }
-        let value = Value::from(token.key);
+        let value = Value::from(token.key.clone());
         let beyond = if ascending {
             column.gt(value)
         } else {
@@ -251,6 +267,10 @@ mod tests {
             PageToken {
                 backward: true,
                 key: Key::Index(-7),
+            },
+            PageToken {
+                backward: false,
+                key: Key::Place(vec![0, 255, 7]),
             },
         ] {
             assert_eq!(PageToken::decode(&token.encode()).unwrap(), token);

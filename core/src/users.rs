@@ -23,6 +23,7 @@ use crate::{
     invites, members,
     paging::{self, Key, Order, Page, PageRequest},
     permissions::{Permission, Permissions},
+    query::{self, Asked, Bounds, Listing},
     roles,
     sid::{AccountSid, RoleSid, ServiceSid, UserSid},
     sql::Sql,
@@ -135,6 +136,17 @@ pub async fn list(ctx: &Ctx, request: &PageRequest) -> Result<Page<user::Model>>
         |row: &user::Model| Key::Uuid(row.id.0),
     )
     .await
+}
+
+/// The service's users as they are asked for.
+///
+/// # Errors
+/// As [`query::run`].
+pub async fn search(ctx: &Ctx, asked: &Asked, request: &PageRequest) -> Result<Listing<user::Model>> {
+    if asked.is_nothing() {
+        return Ok(list(ctx, request).await?.into());
+    }
+    query::run(ctx, &Bounds::default(), asked, request).await
 }
 
 /// A user to make.

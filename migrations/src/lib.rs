@@ -23,6 +23,7 @@ mod m20261122_000021_own_accounts;
 mod m20261122_000022_create_audit_events;
 mod m20261122_000030_create_attribute_indexes;
 mod m20261122_000031_create_attribute_leftovers;
+mod m20261122_000035_index_own_fields;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000022_create_audit_events::Migration),
             Box::new(m20261122_000030_create_attribute_indexes::Migration),
             Box::new(m20261122_000031_create_attribute_leftovers::Migration),
+            Box::new(m20261122_000035_index_own_fields::Migration),
         ]
     }
 }

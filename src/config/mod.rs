@@ -57,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) audit_retention: Duration,
     pub(crate) limit_ceiling: i32,
     pub(crate) rate_limits: RateLimits,
+    /// Rows.
+    pub(crate) scan_budget: usize,
     /// Bytes.
     pub(crate) socket_queue: usize,
     pub(crate) log: String,
@@ -149,6 +151,12 @@ impl Config {
                     parse::rate,
                 )?,
             },
+            scan_budget: parse::or(
+                given.scan_budget.as_deref(),
+                "HUBBUB_SCAN_BUDGET",
+                "10000",
+                parse::rows,
+            )?,
             socket_queue: parse::or(
                 given.socket_queue.as_deref(),
                 "HUBBUB_SOCKET_QUEUE",

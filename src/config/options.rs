@@ -61,6 +61,8 @@ options! {
     rate_limit_account "rate-limit-account" "HUBBUB_RATE_LIMIT_ACCOUNT";
     /// Requests a second of one API key, such as 100 or 0.5 [default: no limit].
     rate_limit_key "rate-limit-key" "HUBBUB_RATE_LIMIT_KEY";
+    /// How many rows a list may read one by one when no index serves its filter [default: 10000].
+    scan_budget "scan-budget" "HUBBUB_SCAN_BUDGET";
     /// Bytes of events that may wait for one socket, such as 1MiB [default: 1MiB].
     socket_queue "socket-queue" "HUBBUB_SOCKET_QUEUE";
     /// What is logged, such as info or hubbub_gateway=debug [default: info].

@@ -196,6 +196,13 @@ pub(super) fn size(text: &str) -> Parsed<usize> {
         .ok_or_else(|| format!("is '{text}'; right would be at least 16KiB, such as 1MiB or 262144"))
 }
 
+pub(super) fn rows(text: &str) -> Parsed<usize> {
+    const MOST: usize = 1_000_000;
+    text.parse().ok().filter(|rows| *rows <= MOST).ok_or_else(|| {
+        format!("is '{text}'; right would be a whole number of rows, 0 to {MOST}, such as 10000")
+    })
+}
+
 pub(super) fn log(text: &str) -> Parsed<String> {
     tracing_subscriber::EnvFilter::try_new(text)
         .map(|_| text.to_owned())
@@ -217,6 +224,15 @@ mod tests {
         }
         for wrong in ["", "MiB", "1GB", "-1", "7KiB"] {
             assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_rows_is_whole_and_bounded() {
+        assert_eq!(rows("0"), Ok(0));
+        assert_eq!(rows("10000"), Ok(10_000));
+        for wrong in ["", "-1", "1.5", "many", "1000001"] {
+            assert!(rows(wrong).is_err(), "{wrong}");
         }
     }
 

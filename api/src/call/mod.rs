@@ -11,6 +11,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::Metho
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use hubbub_core::{
     AccountCtx, AdminCtx, BackendCtx, BaseUrl, Caller, Core, Ctx, Error, ErrorCode,
+    query::Asked,
     sid::{AccountSid, ServiceSid},
     users,
 };
@@ -20,6 +21,7 @@ pub(crate) use once::settle;
 pub(crate) use segments::{Segment, Segments, missing};
 
 use crate::{
+    asked::AskedParams,
     base_url,
     batch::{self, MAX_ITEMS},
     paging::{MAX_SIZE, Paging},
@@ -158,6 +160,11 @@ impl<C> Call<C> {
     /// The page that is asked for, of a list whose pages have at most `most` items.
     pub(crate) fn paging_up_to(&self, most: u64) -> Result<Paging, Error> {
         Paging::new(&self.base, &self.path, &self.query, most)
+    }
+
+    /// What the list is asked beside its page.
+    pub(crate) fn asked(&self) -> Result<Asked, Error> {
+        Ok(self.query::<AskedParams>()?.into())
     }
 
     /// The `Idempotency-Key` header.

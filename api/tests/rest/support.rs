@@ -12,7 +12,7 @@ use actix_web::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hubbub_api::{ApiState, Metrics, RateLimits, configure};
 use hubbub_broker::InProcess;
-use hubbub_core::{BaseUrl, Core, Secret, Settings, Vault, accounts, db::Db, sid::AccountSid};
+use hubbub_core::{BaseUrl, Core, Secret, Settings, Vault, accounts, db::Db, query::Limits, sid::AccountSid};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -49,6 +49,7 @@ impl TestApp {
             event_retention: Duration::from_secs(7 * 24 * 3600),
             audit_retention: Duration::from_secs(90 * 24 * 3600),
             limit_ceiling: 100_000,
+            lists: Limits::default(),
             vet_url: Arc::new(|_| Ok(())),
         };
         let core = Core::start(

@@ -17,6 +17,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 pub(crate) use actions::take_down;
 pub use actions::{NewIndex, create, delete, get, list};
+pub(crate) use entries::Indexed;
 pub use rounds::{Next, Rounds};
 pub use view::{AttributeIndexView, view};
 

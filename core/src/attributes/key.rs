@@ -1,4 +1,5 @@
 use super::{Found, Number, Scalar};
+use crate::timestamp::Timestamp;
 
 /// The longest key. A longer text is cut there, and its rest is kept beside the key.
 pub const KEY_BYTES: usize = 256;
@@ -43,6 +44,45 @@ impl SortKey {
     #[must_use]
     pub fn type_byte(&self) -> u8 {
         self.key.first().copied().unwrap_or(MISSING_KEY[0])
+    }
+
+    /// The value at this place; `None` behind the order, and for bytes that no value has.
+    #[must_use]
+    pub fn to_scalar(&self) -> Option<Scalar> {
+        let (&kind, head) = self.key.split_first()?;
+        match kind {
+            BOOL => match head {
+                [truth @ 0..=1] => Some(Scalar::Bool(*truth == 1)),
+                _ => None,
+            },
+            NUMBER => {
+                let (value, beyond) = head.split_first_chunk::<8>()?;
+                let ordered = u64::from_be_bytes(*value);
+                let bits = if ordered >> 63 == 0 {
+                    !ordered
+                } else {
+                    ordered & !(1 << 63)
+                };
+                Some(Scalar::Number(Number {
+                    value: Some(f64::from_bits(bits)).filter(|value| value.is_finite())?,
+                    beyond: i16::from_be_bytes(beyond.try_into().ok()?) ^ i16::MIN,
+                }))
+            }
+            INSTANT => {
+                let moment = i64::from_be_bytes(head.try_into().ok()?) ^ i64::MIN;
+                Some(Scalar::Instant(Timestamp(moment)))
+            }
+            TEXT => String::from_utf8([head, self.rest.as_slice()].concat())
+                .ok()
+                .map(Scalar::Text),
+            _ => None,
+        }
+    }
+
+    /// Reads key and rest from one string of bytes.
+    #[must_use]
+    pub fn join(bytes: Vec<u8>) -> Self {
+        Self::cut(bytes)
     }
 
     fn cut(mut key: Vec<u8>) -> Self {
@@ -128,7 +168,12 @@ mod tests {
         let keys: Vec<SortKey> = scalars.iter().map(SortKey::from).collect();
         assert!(scalars.is_sorted_by(|a, b| a < b), "{scalars:?}");
         assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
+        for (scalar, key) in scalars.iter().zip(&keys) {
+            assert_eq!(key.to_scalar().as_ref(), Some(scalar));
+            assert_eq!(SortKey::join([key.key.as_slice(), &key.rest].concat()), *key);
+        }
         let behind = SortKey::of(&Found::Missing);
+        assert_eq!(behind.to_scalar(), None);
         assert!(
             keys.iter()
                 .all(|key| key < &behind && key.is_placed() && key.key.len() <= KEY_BYTES)

@@ -107,6 +107,25 @@ impl Number {
     }
 }
 
+impl Number {
+    /// The greatest whole number that is not above this one, and whether it is this one.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "what is out of range saturates")]
+    pub fn floor(self) -> (i128, bool) {
+        let floor = self.value.floor();
+        (
+            (floor as i128).saturating_add(self.beyond.into()),
+            floor == self.value,
+        )
+    }
+}
+
+impl From<i64> for Scalar {
+    fn from(whole: i64) -> Self {
+        Self::Number(Number::of(&whole.into()))
+    }
+}
+
 impl Ord for Number {
     fn cmp(&self, other: &Self) -> Ordering {
         self.value
@@ -147,6 +166,24 @@ mod tests {
         assert!(scalar("18446744073709551615") < scalar("18446744073709551616.0"));
         assert!(scalar("-9223372036854775808") < scalar("-9223372036854775807"));
         assert!(scalar("2.5") > scalar("2"));
+    }
+
+    #[test]
+    #[allow(clippy::float_cmp, reason = "floors are exact")]
+    fn floors_are_exact() {
+        for (json, floor, whole) in [
+            ("2.5", 2, false),
+            ("-2.5", -3, false),
+            ("7", 7, true),
+            ("-0.0", 0, true),
+            ("9007199254740993", 9_007_199_254_740_993, true),
+            ("-9223372036854775808", i128::from(i64::MIN), true),
+        ] {
+            let Scalar::Number(number) = scalar(json) else {
+                panic!("{json} is a number")
+            };
+            assert_eq!(number.floor(), (floor, whole), "{json}");
+        }
     }
 
     #[test]

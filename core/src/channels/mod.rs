@@ -22,6 +22,7 @@ use crate::{
     error::Result,
     input::ChannelRef,
     paging::{self, Key, Order, Page, PageRequest},
+    query::{self, Asked, Bounds, Listing},
     sid::ServiceSid,
 };
 
@@ -133,4 +134,29 @@ pub async fn list(ctx: &Ctx, kinds: &[&'static str], request: &PageRequest) -> R
         |row: &channel::Model| Key::Uuid(row.id.0),
     )
     .await
+}
+
+/// The service's channels as they are asked for: those of these types, of both when there is a `Filter` and none is
+/// given.
+///
+/// # Errors
+/// As [`query::run`].
+pub async fn search(
+    ctx: &Ctx,
+    kinds: &[&'static str],
+    asked: &Asked,
+    request: &PageRequest,
+) -> Result<Listing<channel::Model>> {
+    if asked.is_nothing() {
+        return Ok(list(ctx, kinds, request).await?.into());
+    }
+    let mut bounds = Bounds::default();
+    if !(kinds.is_empty() && asked.filter.is_some()) {
+        let kinds = if kinds.is_empty() { &[PUBLIC] } else { kinds };
+        bounds = bounds.with::<channel::Model>("type", kinds.iter().map(|kind| (*kind).to_owned()));
+    }
+    if let Some(identity) = ctx.caller.identity() {
+        bounds = bounds.seen_by(identity.as_str());
+    }
+    query::run(ctx, &bounds, asked, request).await
 }

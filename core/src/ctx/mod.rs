@@ -21,6 +21,7 @@ use crate::{
     error::{Error, ErrorCode, Result},
     events::{cursor::CursorKey, publisher::Publisher},
     messages::writer::MessageWriter,
+    query::Limits,
     secrets::Vault,
     sid::{AccountSid, ServiceSid},
 };
@@ -63,6 +64,8 @@ pub struct Settings {
     pub audit_retention: Duration,
     /// `HUBBUB_LIMIT_CEILING`: the most members a channel, or channels a user, may be given by a service's settings.
     pub limit_ceiling: i32,
+    /// How lists with `Filter` and `Sort` find their pages.
+    pub lists: Limits,
     /// The guard in front of outbound calls, asked when a webhook URL is saved.
     pub vet_url: VetUrl,
 }

@@ -22,9 +22,12 @@ pub struct OwnField {
     pub name: &'static str,
     /// How its values compare.
     pub kind: Kind,
-    /// The column that holds it.
+    /// The column that holds it, or an expression in SQL.
     pub(crate) column: &'static str,
-    /// Whether a database index has it behind the tenant, in the order in which its values compare.
+    /// Whether it can be null.
+    pub(crate) nullable: bool,
+    /// Whether an index of the database has it behind the list's scope, in the order in which its values compare: the
+    /// table's key, or `ix_TABLE_COLUMN`.
     pub(crate) indexed: bool,
 }
 
@@ -34,17 +37,19 @@ impl OwnField {
             name,
             kind,
             column,
+            nullable: false,
             indexed: false,
         }
     }
 
-    const fn indexed(name: &'static str, kind: Kind, column: &'static str) -> Self {
-        Self {
-            name,
-            kind,
-            column,
-            indexed: true,
-        }
+    const fn nullable(mut self) -> Self {
+        self.nullable = true;
+        self
+    }
+
+    const fn indexed(mut self) -> Self {
+        self.indexed = true;
+        self
     }
 }
 
@@ -69,15 +74,17 @@ impl Subject {
 pub static CHANNELS: Subject = Subject {
     name: "channels",
     fields: &[
-        OwnField::new("sid", Kind::Sid("CH"), "id"),
-        OwnField::new("unique_name", Kind::Text, "unique_name"),
-        OwnField::indexed("friendly_name", Kind::Text, "friendly_name"),
+        OwnField::new("sid", Kind::Sid("CH"), "id").indexed(),
+        OwnField::new("unique_name", Kind::Text, "unique_name").nullable(),
+        OwnField::new("friendly_name", Kind::Text, "friendly_name")
+            .nullable()
+            .indexed(),
         OwnField::new("type", Kind::Text, "kind"),
-        OwnField::indexed("created_by", Kind::Text, "created_by"),
+        OwnField::new("created_by", Kind::Text, "created_by").indexed(),
         OwnField::new("members_count", Kind::Number, "members_count"),
         OwnField::new("messages_count", Kind::Number, "messages_count"),
-        OwnField::indexed("date_created", Kind::Date, "date_created"),
-        OwnField::indexed("date_updated", Kind::Date, "date_updated"),
+        OwnField::new("date_created", Kind::Date, "date_created").indexed(),
+        OwnField::new("date_updated", Kind::Date, "date_updated").indexed(),
     ],
 };
 
@@ -85,19 +92,21 @@ pub static CHANNELS: Subject = Subject {
 pub static MEMBERS: Subject = Subject {
     name: "members",
     fields: &[
-        OwnField::new("sid", Kind::Sid("MB"), "id"),
+        OwnField::new("sid", Kind::Sid("MB"), "id").indexed(),
         OwnField::new("identity", Kind::Text, "identity"),
         OwnField::new("role_sid", Kind::Sid("RL"), "role_id"),
         OwnField::new(
             "last_consumed_message_index",
             Kind::Number,
             "last_consumed_message_index",
-        ),
+        )
+        .nullable(),
         OwnField::new(
             "last_consumption_timestamp",
             Kind::Date,
             "last_consumption_timestamp",
-        ),
+        )
+        .nullable(),
         OwnField::new("date_created", Kind::Date, "date_created"),
         OwnField::new("date_updated", Kind::Date, "date_updated"),
     ],
@@ -107,13 +116,15 @@ pub static MEMBERS: Subject = Subject {
 pub static USERS: Subject = Subject {
     name: "users",
     fields: &[
-        OwnField::new("sid", Kind::Sid("US"), "id"),
+        OwnField::new("sid", Kind::Sid("US"), "id").indexed(),
         OwnField::new("identity", Kind::Text, "identity"),
-        OwnField::indexed("friendly_name", Kind::Text, "friendly_name"),
+        OwnField::new("friendly_name", Kind::Text, "friendly_name")
+            .nullable()
+            .indexed(),
         OwnField::new("role_sid", Kind::Sid("RL"), "role_id"),
         OwnField::new("joined_channels_count", Kind::Number, "joined_channels_count"),
-        OwnField::indexed("date_created", Kind::Date, "date_created"),
-        OwnField::indexed("date_updated", Kind::Date, "date_updated"),
+        OwnField::new("date_created", Kind::Date, "date_created").indexed(),
+        OwnField::new("date_updated", Kind::Date, "date_updated").indexed(),
     ],
 };
 
@@ -121,12 +132,12 @@ pub static USERS: Subject = Subject {
 pub static MESSAGES: Subject = Subject {
     name: "messages",
     fields: &[
-        OwnField::new("sid", Kind::Sid("IM"), "id"),
-        OwnField::new("index", Kind::Number, "idx"),
+        OwnField::new("sid", Kind::Sid("IM"), "id").indexed(),
+        OwnField::new("index", Kind::Number, "idx").indexed(),
         OwnField::new("from", Kind::Text, "author"),
-        OwnField::new("body", Kind::Text, "body"),
+        OwnField::new("body", Kind::Text, "body").nullable(),
         OwnField::new("type", Kind::Text, "'text'"),
-        OwnField::new("last_updated_by", Kind::Text, "last_updated_by"),
+        OwnField::new("last_updated_by", Kind::Text, "last_updated_by").nullable(),
         OwnField::new("was_edited", Kind::Truth, "was_edited"),
         OwnField::new("date_created", Kind::Date, "date_created"),
         OwnField::new("date_updated", Kind::Date, "date_updated"),
@@ -145,7 +156,8 @@ pub static USER_CHANNELS: Subject = Subject {
             "last_consumed_message_index",
             Kind::Number,
             "last_consumed_message_index",
-        ),
-        OwnField::new("unread_messages_count", Kind::Number, "unread_messages_count"),
+        )
+        .nullable(),
+        OwnField::new("unread_messages_count", Kind::Number, "unread_messages_count").nullable(),
     ],
 };

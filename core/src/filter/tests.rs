@@ -201,7 +201,7 @@ fn every_bound_is_kept_and_named() {
     assert!(filter(&conditions(100)).is_ok());
     let choices = |count: usize| json!({"attributes.a": {"$in": (0..count).collect::<Vec<_>>()}});
     assert!(filter(&choices(100)).is_ok());
-    let deep = vec!["x"; 9].join(".");
+    let deep = ["x"; 9].join(".");
     for (value, names) in [
         (nested(6), "5 levels"),
         (conditions(101), "attributes.a"),

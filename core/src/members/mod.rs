@@ -21,6 +21,7 @@ use crate::{
     error::{Error, ErrorCode, Result},
     input::{ChannelRef, MemberRef},
     paging::{self, Key, Order, Page, PageRequest},
+    query::{self, Asked, Bounds, Listing},
     sid::{ChannelSid, ServiceSid},
 };
 
@@ -95,6 +96,29 @@ pub async fn list(
         |row: &member::Model| Key::Uuid(row.id.0),
     )
     .await
+}
+
+/// The channel's members as they are asked for; those of `identities` only, when any are given.
+///
+/// # Errors
+/// As [`list`] and [`query::run`].
+pub async fn search(
+    ctx: &Ctx,
+    channel: &ChannelRef,
+    identities: &[String],
+    asked: &Asked,
+    request: &PageRequest,
+) -> Result<Listing<member::Model>> {
+    if asked.is_nothing() {
+        return Ok(list(ctx, channel, identities, request).await?.into());
+    }
+    let access = channels::access(ctx, ctx.reader(), channel).await?;
+    access.may_read()?;
+    let mut bounds = Bounds::default().in_channel(access.channel.id);
+    if !identities.is_empty() {
+        bounds = bounds.with::<member::Model>("identity", identities.iter().cloned());
+    }
+    query::run(ctx, &bounds, asked, request).await
 }
 
 /// Every membership of a user, those of deleted channels included.

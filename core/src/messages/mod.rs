@@ -19,6 +19,7 @@ use crate::{
     error::{Error, ErrorCode, Result},
     input::ChannelRef,
     paging::{self, Key, Order, Page, PageRequest},
+    query::{self, Asked, Bounds, Listing},
     sid::{ChannelSid, MessageSid, ServiceSid},
 };
 
@@ -87,6 +88,40 @@ pub async fn list(
         |row: &message::Model| Key::Index(row.idx),
     )
     .await
+}
+
+/// The channel's messages as they are asked for; `order` counts when no `Sort` is given.
+///
+/// # Errors
+/// As [`list`] and [`query::run`].
+pub async fn search(
+    ctx: &Ctx,
+    channel: &ChannelRef,
+    order: Option<Order>,
+    asked: &Asked,
+    request: &PageRequest,
+) -> Result<Listing<message::Model>> {
+    if asked.is_nothing() {
+        return Ok(list(ctx, channel, order.unwrap_or_default(), request)
+            .await?
+            .into());
+    }
+    let asked = match (order, &asked.sort) {
+        (Some(_), Some(_)) => {
+            return Err(Error::parameter(
+                "Sort",
+                "and Order do not go together: leave one out",
+            ));
+        }
+        (Some(Order::Descending), None) => &Asked {
+            sort: Some("[{\"index\": -1}]".to_owned()),
+            ..asked.clone()
+        },
+        _ => asked,
+    };
+    let access = readable(ctx, channel).await?;
+    let bounds = Bounds::default().in_channel(access.channel.id);
+    query::run(ctx, &bounds, asked, request).await
 }
 
 /// Where a stretch of history lies.

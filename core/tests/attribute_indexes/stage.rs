@@ -12,6 +12,7 @@ use hubbub_core::{
     input::{ChannelRef, Identity},
     members::{self, NewMember},
     messages::{self, NewMessage},
+    query::Limits,
     services,
     sid::{AccountSid, AttributeIndexSid, ChannelSid},
     users::{self, NewUser},
@@ -82,6 +83,7 @@ impl Stage {
             event_retention: Duration::from_secs(3600),
             audit_retention: Duration::from_secs(3600),
             limit_ceiling: 100_000,
+            lists: Limits::default(),
             vet_url: Arc::new(|_| Ok(())),
         };
         let node = Uuid::new_v4();
