@@ -155,12 +155,18 @@ BACKEND = [
     ("a credential without its secret", "POST", "/v2/Credentials", {"Type": "fcm"}, 400, 20001, "Secret"),
     ("a credential without its key", "POST", "/v2/Credentials", {"Type": "gcm"}, 400, 20001, "ApiKey"),
     ("a credential without its private key", "POST", "/v2/Credentials", {"Type": "apn", "Certificate": "x"}, 400, 20001, "PrivateKey"),
-    # --- declared indexes
+    # --- declared indexes, filters and orders
     ("an index of nothing", "POST", S + "/AttributeIndexes", {"Resource": "roles", "Path": "a", "Type": "string"}, 400, 20001, "Resource"),
     ("an index of another type", "POST", S + "/AttributeIndexes", {"Resource": "users", "Path": "a", "Type": "list"}, 400, 20001, "Type"),
     ("an index to nowhere", "POST", S + "/AttributeIndexes", {"Resource": "users", "Path": "a..b", "Type": "string"}, 400, 20001, "Path"),
     ("an index to too deep", "POST", S + "/AttributeIndexes", {"Resource": "users", "Path": "a.b.c.d.e.f.g.h.i", "Type": "string"}, 400, 20001, "Path"),
     ("an index twice", "POST", S + "/AttributeIndexes", {"Resource": "users", "Path": "declared", "Type": "string"}, 409, 20409, "declared"),
+    ("a filter that is no JSON", "GET", S + "/Channels?Filter=x", None, 400, 20001, "Filter"),
+    ("a filter of an unknown field", "GET", S + "/Channels?Filter=%7B%22colour%22:1%7D", None, 400, 20001, "colour"),
+    ("a filter of an unknown operator", "GET", S + "/Users?Filter=%7B%22identity%22:%7B%22$like%22:1%7D%7D", None, 400, 20001, "$like"),
+    ("a filter of an empty list", "GET", S + "/Users?Filter=%7B%22identity%22:%7B%22$in%22:%5B%5D%7D%7D", None, 400, 20001, "$in"),
+    ("an order that is no list", "GET", S + "/Channels?Sort=%7B%7D", None, 400, 20001, "Sort"),
+    ("an order of four", "GET", C + "/Members?Sort=%5B%7B%22identity%22:1%7D,%7B%22date_created%22:1%7D,%7B%22date_updated%22:1%7D,%7B%22sid%22:1%7D%5D", None, 400, 20001, "Sort"),
     # --- find or create, batches
     ("a name like a SID to find or create", "PUT", S + "/Channels/CH" + NOT_A_SID, {}, 400, 50306, "UniqueName"),
     ("members that are no list", "PUT", S + "/Channels/new", {"Members": "alice"}, 400, 20001, "Members"),

@@ -202,6 +202,7 @@ struct ChannelPage {
     channels: Vec<ChannelView>,
     /// How the items were found; only with `Explain=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     explain: Option<Explain>,
 }
 

@@ -131,6 +131,7 @@ struct MemberPage {
     members: Vec<MemberView>,
     /// How the items were found; only with `Explain=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     explain: Option<Explain>,
 }
 

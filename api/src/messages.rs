@@ -148,6 +148,7 @@ struct MessagePage {
     messages: Vec<MessageView>,
     /// How the items were found; only with `Explain=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     explain: Option<Explain>,
 }
 

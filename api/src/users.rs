@@ -107,6 +107,7 @@ struct UserPage {
     users: Vec<UserView>,
     /// How the items were found; only with `Explain=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     explain: Option<Explain>,
 }
 

@@ -1,5 +1,5 @@
 //! What is always there in an answer. A field of ours is null or left out, but never either: whatever may be null is
-//! there.
+//! there, and what may be left out says `#[schema(nullable = false)]`.
 
 use std::collections::BTreeSet;
 
