@@ -32,14 +32,14 @@ pub struct UpdateUser {
 }
 
 /// A backend may change everything of a user; a user what its role allows, its role never.
-async fn may_update(ctx: &Ctx, user: &user::Model, update: &UpdateUser) -> Result<()> {
+async fn may_update(ctx: &Ctx, change: &Change<'_>, user: &user::Model, update: &UpdateUser) -> Result<()> {
     let Some(identity) = ctx.caller.identity() else {
         return Ok(());
     };
     if update.role_sid.is_some() {
         return Err(ErrorCode::RoleNotSettable.into());
     }
-    let rights = rights(ctx.reader(), ctx.scope(), identity.as_str()).await?;
+    let rights = rights(&change.tx, ctx.scope(), identity.as_str()).await?;
     let own = identity.as_str() == user.identity;
     if rights.has(Permission::EditAnyUserInfo) || own && rights.has(Permission::EditOwnUserInfo) {
         return Ok(());
@@ -61,7 +61,7 @@ pub async fn update(ctx: &Ctx, user: &UserRef, update: UpdateUser) -> Result<use
     let mut row = lock(&change.tx, ctx.scope(), user)
         .await?
         .ok_or_else(|| ctx.not_found(format_args!("Users/{user}")))?;
-    may_update(ctx, &row, &update).await?;
+    may_update(ctx, &change, &row, &update).await?;
     let before = row.clone();
     if let Some(sid) = &update.role_sid {
         row.role_id = roles::of_kind(&change.tx, ctx.scope(), sid, roles::DEPLOYMENT)
