@@ -3,6 +3,7 @@
 use actix_web::{delete, get, post, web::Json};
 use hubbub_core::{
     Ctx,
+    query::Explain,
     user_channels::{self, UserChannelView},
 };
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     answer::Deleted,
+    asked::AskedParams,
     call::Call,
     openapi::WebhooksEnabled,
     paging::{Meta, PageParams},
@@ -33,22 +35,31 @@ pub(crate) fn routes(to: &mut impl Register) {
 struct UserChannelPage {
     meta: Meta,
     channels: Vec<UserChannelView>,
+    /// How the items were found; only with `Explain=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<Explain>,
 }
 
-/// List the channels that a user has joined or is invited to, oldest channel first.
+/// List the channels that a user has joined or is invited to: oldest channel first, or as they are asked for. Their
+/// `attributes.…` are the channels'.
 #[utoipa::path(
     tag = "UserChannel",
     operation_id = "ListUserChannel",
-    params(PageParams<MOST>),
+    params(AskedParams, PageParams<MOST>),
     responses((status = 200, description = "OK", body = UserChannelPage))
 )]
 #[get("/v2/Services/{ServiceSid}/Users/{UserSid}/Channels")]
 async fn list(call: Call<Ctx>) -> Result<Json<UserChannelPage>> {
     let paging = call.paging_up_to(MOST)?;
-    let (user, page) = user_channels::list(&call.ctx, &call.at("UserSid")?, &paging.request).await?;
+    let (user, asked) = (call.at("UserSid")?, call.asked()?);
+    let (user, found) = user_channels::search(&call.ctx, &user, &asked, &paging.request).await?;
     let view = |place: &_| user_channels::view(place, user.id, call.ctx.account(), &call.base);
-    let (meta, channels) = paging.answer("channels", &page, view);
-    Ok(Json(UserChannelPage { meta, channels }))
+    let (meta, channels) = paging.answer("channels", &found.page, view);
+    Ok(Json(UserChannelPage {
+        meta,
+        channels,
+        explain: found.explain,
+    }))
 }
 
 /// Fetch a user's place in a channel: 404 when it is neither a member nor invited.

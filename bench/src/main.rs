@@ -71,6 +71,8 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Scenario::Rest(options) => scenarios::rest::run(&bench, options).await,
         Scenario::History(options) => scenarios::history::run(&bench, options).await,
         Scenario::Resume(options) => scenarios::resume::run(&bench, options).await,
+        Scenario::Query(options) => scenarios::query::run(&bench, options).await,
+        Scenario::Rows(options) => scenarios::rows::run(&bench, options).await,
     }?;
     report.print(options.common.json);
     Ok(if report.is_sound() {

@@ -67,6 +67,10 @@ pub(crate) enum Scenario {
     History(HistoryOptions),
     /// Sockets are dropped, miss messages and come back with their cursors.
     Resume(ResumeOptions),
+    /// A backend filters and sorts the channels of a service that `bench/fill.py` has filled.
+    Query(QueryOptions),
+    /// A backend fetches, lists and makes channels in a service that `bench/fill.py` has filled.
+    Rows(RowsOptions),
 }
 
 impl Scenario {
@@ -79,6 +83,7 @@ impl Scenario {
             Self::Rest(options) => options.connections,
             Self::History(options) => options.readers,
             Self::Resume(options) => options.sockets,
+            Self::Query(_) | Self::Rows(_) => 1,
         }
     }
 }
@@ -202,4 +207,30 @@ pub(crate) struct ResumeOptions {
     /// How many come back at a time.
     #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=5_000))]
     pub(crate) concurrency: u32,
+}
+
+#[derive(Args)]
+pub(crate) struct QueryOptions {
+    /// The service that was filled.
+    #[arg(long, value_name = "IS…")]
+    pub(crate) service: String,
+    /// How often each question is asked and measured.
+    #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=10_000))]
+    pub(crate) rounds: u32,
+    /// A command that is run when the indexes are built, such as a database's own upkeep.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) before_asking: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct RowsOptions {
+    /// The service that was filled.
+    #[arg(long, value_name = "IS…")]
+    pub(crate) service: String,
+    /// With how many channels.
+    #[arg(long, value_parser = value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) channels: u64,
+    /// How many requests of each kind.
+    #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u64).range(1..=100_000))]
+    pub(crate) requests: u64,
 }

@@ -103,6 +103,22 @@ impl Backend {
         Ok(())
     }
 
+    /// What is at the path, as it comes.
+    pub(crate) async fn get_raw(&mut self, path: &str) -> anyhow::Result<Vec<u8>> {
+        self.expect("GET", path, "", 200).await
+    }
+
+    /// What is at the path.
+    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<serde_json::Value> {
+        Ok(serde_json::from_slice(&self.get_raw(path).await?)?)
+    }
+
+    /// Makes something.
+    pub(crate) async fn post(&mut self, path: &str, form: &str) -> anyhow::Result<()> {
+        self.expect("POST", path, form, 201).await?;
+        Ok(())
+    }
+
     async fn create<T: for<'de> Deserialize<'de>>(&mut self, path: &str, form: &str) -> anyhow::Result<T> {
         let body = self.expect("POST", path, form, 201).await?;
         serde_json::from_slice(&body).with_context(|| format!("the answer to POST {path}"))

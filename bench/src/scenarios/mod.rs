@@ -3,8 +3,10 @@
 pub(crate) mod fanout;
 pub(crate) mod history;
 pub(crate) mod idle;
+pub(crate) mod query;
 pub(crate) mod rest;
 pub(crate) mod resume;
+pub(crate) mod rows;
 pub(crate) mod send;
 mod sender;
 

@@ -11,7 +11,7 @@ use crate::{
     ctx::Ctx,
     entities::attribute_index,
     error::{Error, Result},
-    filter::{Condition, Field, Filter, SortBy},
+    filter::{Condition, Field, Filter, Sort, SortBy},
     sid::AttributeIndexSid,
     timestamp::Timestamp,
 };
@@ -100,6 +100,30 @@ impl Explain {
     }
 }
 
+impl Explain {
+    /// A user's channels, of which the indexes have told `read` that may be meant.
+    pub(super) fn of_user_channels(
+        used: Vec<AttributeIndexSid>,
+        gap: Option<&Gap>,
+        read: usize,
+        budget: usize,
+    ) -> Self {
+        let (plan, note) = match gap {
+            Some(gap) => ("scan", format!("No index can tell {}: the user's channels are read and evaluated one by one.", gap.name())),
+            None => ("table", "The user's channels are read and put in order; declared indexes tell which of them are meant.".to_owned()),
+        };
+        Self {
+            plan,
+            index: used.first().copied(),
+            indexes: used,
+            sort: "memory".to_owned(),
+            scanned: if gap.is_some() { read } else { 0 },
+            budget,
+            note,
+        }
+    }
+}
+
 /// What keeps the database from answering by itself.
 pub(super) enum Gap {
     Condition(Condition),
@@ -111,11 +135,21 @@ impl Gap {
     pub(super) fn in_filter(filter: &Filter, declared: &[Declared]) -> Option<Self> {
         let mut gap = None;
         filter.conditions(&mut |condition| {
-            if gap.is_none() && !served::is_told(condition, declared) {
+            let own = matches!(condition.field, Field::Own(_));
+            if gap.is_none() && !own && !served::is_told(condition, declared) {
                 gap = Some(Self::Condition(condition.clone()));
             }
         });
         gap
+    }
+
+    /// The first attribute to sort by of which there is no index.
+    pub(super) fn in_sort(sort: &Sort, declared: &[Declared]) -> Option<Self> {
+        let is_gap = |by: &&SortBy| match &by.field {
+            Field::Own(_) => false,
+            Field::Attribute { path, .. } => served::ready(declared, path).is_none(),
+        };
+        sort.0.iter().find(is_gap).cloned().map(Self::Sort)
     }
 
     fn field(&self) -> &Field {

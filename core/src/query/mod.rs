@@ -18,10 +18,12 @@ mod sift;
 mod statement;
 mod table;
 mod term;
+mod user_channels;
 
 pub use explain::Explain;
 pub use finder::Limits;
 pub(crate) use table::Listed;
+pub(crate) use user_channels::user_channels;
 
 use self::{
     explain::Gap,
@@ -35,13 +37,13 @@ use self::{
     term::{Term, conjuncts},
 };
 use crate::{
-    attribute_indexes::{self, Declared},
+    attribute_indexes::{self, Covered, Declared},
     attributes::Scalar,
     channels::PUBLIC,
     ctx::Ctx,
     error::{Error, Result},
-    filter::{Field, Filter, Sort, Test},
-    paging::{self, Key, Page, PageRequest, unknown_token},
+    filter::{Field, Filter, Sort, Subject, Test},
+    paging::{self, Key, Page, PageRequest},
     sid::{AttributeIndexSid, ChannelSid},
 };
 
@@ -130,17 +132,9 @@ pub(crate) async fn run<T: Listed>(
     asked: &Asked,
     request: &PageRequest,
 ) -> Result<Listing<T>> {
-    let subject = T::TABLE.subject;
     for _ in 0..ATTEMPTS {
-        let mut filter = match &asked.filter {
-            Some(text) => Filter::parse(text, subject)?,
-            None => Filter::everything(),
-        };
-        let mut sort = match &asked.sort {
-            Some(text) => Sort::parse(text, subject)?,
-            None => Sort::default(),
-        };
-        let declared = declared::<T>(ctx, &filter, &sort).await?;
+        let (mut filter, mut sort) = parsed(asked, T::TABLE.subject)?;
+        let declared = declared(ctx, T::COVERED, &filter, &sort).await?;
         filter.settle(&declared);
         sort.settle(&declared);
         let question = Question::of(
@@ -163,7 +157,7 @@ pub(crate) async fn run<T: Listed>(
             question,
         };
         let (page, explain, used) = attempt.page::<T>(bounds, request).await?;
-        if used.is_empty() || still_ready::<T>(ctx, &filter, &sort, &used).await? {
+        if still_ready(ctx, T::COVERED, &used).await? {
             return Ok(Listing {
                 page,
                 explain: asked.explain.then_some(explain),
@@ -174,30 +168,41 @@ pub(crate) async fn run<T: Listed>(
 }
 
 /// The indexes that are declared over the resource, when any attribute is asked for.
-async fn declared<T: Listed>(ctx: &Ctx, filter: &Filter, sort: &Sort) -> Result<Vec<Declared>> {
+async fn declared(ctx: &Ctx, covered: Covered, filter: &Filter, sort: &Sort) -> Result<Vec<Declared>> {
     let mut asked = sort
         .0
         .iter()
         .any(|by| matches!(by.field, Field::Attribute { .. }));
     filter.conditions(&mut |condition| asked |= matches!(condition.field, Field::Attribute { .. }));
     if asked {
-        attribute_indexes::declared(ctx.reader(), ctx.scope(), T::COVERED).await
+        attribute_indexes::declared(ctx.reader(), ctx.scope(), covered).await
     } else {
         Ok(Vec::new())
     }
 }
 
 /// Whether the indexes that were read still are whole: one that is taken down loses its entries.
-async fn still_ready<T: Listed>(
-    ctx: &Ctx,
-    filter: &Filter,
-    sort: &Sort,
-    used: &[AttributeIndexSid],
-) -> Result<bool> {
-    let now = declared::<T>(ctx, filter, sort).await?;
+async fn still_ready(ctx: &Ctx, covered: Covered, used: &[AttributeIndexSid]) -> Result<bool> {
+    if used.is_empty() {
+        return Ok(true);
+    }
+    let now = attribute_indexes::declared(ctx.reader(), ctx.scope(), covered).await?;
     Ok(used
         .iter()
         .all(|id| now.iter().any(|index| index.id == *id && index.ready)))
+}
+
+/// Reads what is asked.
+fn parsed(asked: &Asked, subject: &'static Subject) -> Result<(Filter, Sort)> {
+    let filter = match &asked.filter {
+        Some(text) => Filter::parse(text, subject)?,
+        None => Filter::everything(),
+    };
+    let sort = match &asked.sort {
+        Some(text) => Sort::parse(text, subject)?,
+        None => Sort::default(),
+    };
+    Ok((filter, sort))
 }
 
 /// What is asked, with the indexes as they are.
@@ -217,17 +222,9 @@ impl Attempt<'_> {
         request: &PageRequest,
     ) -> Result<(Page<T>, Explain, Vec<AttributeIndexSid>)> {
         let backward = request.is_backward();
-        let marked = match &request.token {
-            None => None,
-            Some(token) => {
-                let bytes = token.place().ok_or_else(unknown_token)?;
-                Some(place::decode(self.question, self.sort.0.len(), bytes)?)
-            }
-        };
-        let (order, unordered) = match Order::of(self.sort, self.declared, backward) {
-            Ok(order) => (order, None),
-            Err(sort) => (Order::in_memory(backward), Some(Gap::Sort(sort.clone()))),
-        };
+        let marked = place::marked(self.question, self.sort, request)?;
+        let order = Order::of(self.sort, self.declared, backward);
+        let order = order.unwrap_or_else(|| Order::in_memory(backward));
         let size = usize::try_from(request.size).unwrap_or(usize::MAX);
         let finder = |behind| {
             Finder::new(
@@ -255,9 +252,11 @@ impl Attempt<'_> {
         let mut used = Vec::new();
         terms.iter().for_each(|term| term.indexes(&mut used));
         let budget = self.ctx.core.settings.lists.scan_budget;
-        let gap = match unordered {
-            None if served.exact => None,
-            unordered => Gap::in_filter(self.filter, self.declared).or(unordered),
+        let unsorted = Gap::in_sort(self.sort, self.declared);
+        let gap = if served.exact && unsorted.is_none() {
+            None
+        } else {
+            Gap::in_filter(self.filter, self.declared).or(unsorted)
         };
         let (rows, explain) = match gap {
             None => {

@@ -53,22 +53,20 @@ pub(super) enum Stretch {
 }
 
 impl Order {
-    /// The order as the database can read it; the first sort without a ready index otherwise.
-    pub(super) fn of<'s>(sort: &'s Sort, declared: &[Declared], backward: bool) -> Result<Self, &'s SortBy> {
-        let part = |sort: &'s SortBy| {
+    /// The order as the database can read it; `None` when there is no ready index over some path.
+    pub(super) fn of(sort: &Sort, declared: &[Declared], backward: bool) -> Option<Self> {
+        let part = |sort: &SortBy| {
             let by = match &sort.field {
                 Field::Own(field) => By::Own(field),
-                Field::Attribute { path, .. } => {
-                    By::Entry(super::served::ready(declared, path).ok_or(sort)?.id)
-                }
+                Field::Attribute { path, .. } => By::Entry(super::served::ready(declared, path)?.id),
             };
-            Ok(Part {
+            Some(Part {
                 by,
                 descending: (sort.direction == Direction::Descending) != backward,
             })
         };
-        Ok(Self {
-            parts: sort.0.iter().map(part).collect::<Result<_, _>>()?,
+        Some(Self {
+            parts: sort.0.iter().map(part).collect::<Option<_>>()?,
             backward,
         })
     }

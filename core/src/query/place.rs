@@ -8,7 +8,7 @@ use crate::{
     attributes::SortKey,
     error::{Error, Result},
     filter::Sort,
-    paging::unknown_token,
+    paging::{PageRequest, unknown_token},
 };
 
 /// The longest value that a token holds whole. Three of them leave it short enough for a URL.
@@ -139,11 +139,23 @@ pub(super) fn encode(question: Question, place: &Place) -> Vec<u8> {
     bytes
 }
 
+/// Where the page begins that is asked for; `None` for the first.
+///
+/// # Errors
+/// 20001 naming `PageToken` when its token is of another question, or none at all.
+pub(super) fn marked(question: Question, sort: &Sort, request: &PageRequest) -> Result<Option<Marked>> {
+    let Some(token) = &request.token else {
+        return Ok(None);
+    };
+    let bytes = token.place().ok_or_else(unknown_token)?;
+    decode(question, sort.0.len(), bytes).map(Some)
+}
+
 /// Reads the bytes of a token.
 ///
 /// # Errors
 /// 20001 naming `PageToken` when it is of another question, or none at all.
-pub(super) fn decode(question: Question, keys: usize, bytes: &[u8]) -> Result<Marked> {
+fn decode(question: Question, keys: usize, bytes: &[u8]) -> Result<Marked> {
     let (asked, rest) = bytes.split_first_chunk::<8>().ok_or_else(unknown_token)?;
     if *asked != question.0 {
         return Err(Error::parameter(

@@ -18,7 +18,15 @@ pub(super) struct Served {
 impl Served {
     /// Reads the filter.
     pub(super) fn of(filter: &Filter, declared: &[Declared]) -> Self {
-        node(filter.root(), false, declared)
+        node(filter.root(), false, &|condition| leaf(condition, declared))
+    }
+
+    /// Reads what the filter asks of attributes; of fields of the items' own nothing is told.
+    pub(super) fn of_attributes(filter: &Filter, declared: &[Declared]) -> Self {
+        node(filter.root(), false, &|condition| match condition.field {
+            Field::Own(_) => None,
+            Field::Attribute { .. } => leaf(condition, declared),
+        })
     }
 
     fn everything() -> Self {
@@ -48,6 +56,9 @@ pub(super) fn ready<'d>(declared: &'d [Declared], path: &AttributePath) -> Optio
     declared.iter().find(|index| index.ready && index.path == *path)
 }
 
+/// What tells a condition.
+type Leaf<'l> = dyn Fn(&Condition) -> Option<Term> + 'l;
+
 /// Whether the database can tell the condition.
 pub(super) fn is_told(condition: &Condition, declared: &[Declared]) -> bool {
     leaf(condition, declared).is_some()
@@ -55,13 +66,13 @@ pub(super) fn is_told(condition: &Condition, declared: &[Declared]) -> bool {
 
 /// The negation goes down to the conditions: of what is not all of several things, and of what is none of several,
 /// more can be told than of a negation as a whole.
-fn node(of: &Node, negated: bool, declared: &[Declared]) -> Served {
+fn node(of: &Node, negated: bool, leaf: &Leaf<'_>) -> Served {
     match of {
-        Node::Not(inner) => node(inner, !negated, declared),
-        Node::All(nodes) if !negated => all(nodes, negated, declared),
-        Node::Any(nodes) if negated => all(nodes, negated, declared),
-        Node::All(nodes) | Node::Any(nodes) => any(nodes, negated, declared),
-        Node::Is(condition) => match leaf(condition, declared) {
+        Node::Not(inner) => node(inner, !negated, leaf),
+        Node::All(nodes) if !negated => all(nodes, negated, leaf),
+        Node::Any(nodes) if negated => all(nodes, negated, leaf),
+        Node::All(nodes) | Node::Any(nodes) => any(nodes, negated, leaf),
+        Node::Is(condition) => match leaf(condition) {
             Some(term) if negated => Served::exactly(Term::Not(Box::new(term))),
             Some(term) => Served::exactly(term),
             None => Served::unknown(),
@@ -69,11 +80,11 @@ fn node(of: &Node, negated: bool, declared: &[Declared]) -> Served {
     }
 }
 
-fn all(nodes: &[Node], negated: bool, declared: &[Declared]) -> Served {
+fn all(nodes: &[Node], negated: bool, leaf: &Leaf<'_>) -> Served {
     let mut served = Served::everything();
     let mut terms = Vec::new();
     for of in nodes {
-        let part = node(of, negated, declared);
+        let part = node(of, negated, leaf);
         served.exact &= part.exact;
         terms.extend(part.term);
     }
@@ -81,11 +92,11 @@ fn all(nodes: &[Node], negated: bool, declared: &[Declared]) -> Served {
     served
 }
 
-fn any(nodes: &[Node], negated: bool, declared: &[Declared]) -> Served {
+fn any(nodes: &[Node], negated: bool, leaf: &Leaf<'_>) -> Served {
     let mut terms = Vec::new();
     let (mut exact, mut open) = (true, None);
     for of in nodes {
-        let part = node(of, negated, declared);
+        let part = node(of, negated, leaf);
         exact &= part.exact;
         match part.term {
             Some(term) => terms.push(term),

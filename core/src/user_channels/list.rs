@@ -7,13 +7,14 @@ use crate::{
     error::Result,
     input::UserRef,
     paging::{self, Key, Page, PageRequest},
+    query::{self, Asked, Listing},
     sid::ChannelSid,
     sql::Sql,
     users,
 };
 
 /// The tables in which a user has a place in a channel; never in both for the same channel.
-const PLACES: [&str; 2] = ["members", "invites"];
+pub(crate) const PLACES: [&str; 2] = ["members", "invites"];
 
 /// The channels that a user has joined or is invited to, by the age of the channels: an answered invite changes no
 /// entry's place.
@@ -75,4 +76,23 @@ pub async fn list(
         previous,
     };
     Ok((owner, page))
+}
+
+/// The same as they are asked for.
+///
+/// # Errors
+/// As [`list`] and [`query::user_channels`].
+pub async fn search(
+    ctx: &Ctx,
+    user: &UserRef,
+    asked: &Asked,
+    request: &PageRequest,
+) -> Result<(user::Model, Listing<UserChannel>)> {
+    if asked.is_nothing() {
+        let (owner, page) = list(ctx, user, request).await?;
+        return Ok((owner, page.into()));
+    }
+    let owner = users::own(ctx, user).await?;
+    let listing = query::user_channels(ctx, &owner.identity, asked, request).await?;
+    Ok((owner, listing))
 }

@@ -11,7 +11,8 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 pub use actions::{UpdateUserChannel, leave, update};
 pub use latest::{LatestChannels, Standing, last_message, latest};
-pub use list::list;
+pub(crate) use list::PLACES;
+pub use list::{list, search};
 pub use view::{UserChannelView, view};
 
 use crate::{
@@ -106,7 +107,20 @@ pub async fn get(ctx: &Ctx, user: &UserRef, channel: &ChannelRef) -> Result<(use
 }
 
 /// These channels in their order, without those that the user has no place in (any more).
-async fn load(ctx: &Ctx, identity: &str, ids: &[ChannelSid]) -> Result<Vec<UserChannel>> {
+pub(crate) async fn load(ctx: &Ctx, identity: &str, ids: &[ChannelSid]) -> Result<Vec<UserChannel>> {
+    let mut found = places(ctx, identity, ids).await?;
+    let ids: Vec<ChannelSid> = found.iter().map(|place| place.channel.id).collect();
+    let unread = unread(ctx, identity, &ids).await?;
+    for place in &mut found {
+        place.unread = place
+            .last_consumed_message_index()
+            .map(|_| unread.get(&place.channel.id).copied().unwrap_or(0));
+    }
+    Ok(found)
+}
+
+/// The same without what is unread, which takes longest to tell.
+pub(crate) async fn places(ctx: &Ctx, identity: &str, ids: &[ChannelSid]) -> Result<Vec<UserChannel>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -138,7 +152,6 @@ async fn load(ctx: &Ctx, identity: &str, ids: &[ChannelSid]) -> Result<Vec<UserC
             places.entry(invite.channel_id).or_insert(Place::Invited(invite));
         }
     }
-    let unread = unread(ctx, identity, ids).await?;
     let mut channels: HashMap<ChannelSid, channel::Model> = channels
         .into_iter()
         .map(|channel| (channel.id, channel))
@@ -146,21 +159,20 @@ async fn load(ctx: &Ctx, identity: &str, ids: &[ChannelSid]) -> Result<Vec<UserC
     Ok(ids
         .iter()
         .filter_map(|id| {
-            let mut place = UserChannel {
+            Some(UserChannel {
                 channel: channels.remove(id)?,
                 place: places.remove(id)?,
                 unread: None,
-            };
-            place.unread = place
-                .last_consumed_message_index()
-                .map(|_| unread.get(id).copied().unwrap_or(0));
-            Some(place)
+            })
         })
         .collect())
 }
 
 /// The unread counts of these channels, in one query; channels with nothing unread are not in it.
 async fn unread(ctx: &Ctx, identity: &str, ids: &[ChannelSid]) -> Result<HashMap<ChannelSid, i64>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
     let mut sql = Sql::new(
         "SELECT m.channel_id, COUNT(*) AS unread FROM members m \
          JOIN messages i ON i.service_id = m.service_id AND i.channel_id = m.channel_id \
