@@ -37,6 +37,7 @@ struct UserChannelPage {
     channels: Vec<UserChannelView>,
     /// How the items were found; only with `Explain=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     explain: Option<Explain>,
 }
 

@@ -4,15 +4,22 @@ import functools
 from datetime import datetime
 
 MISSING = object()
-RANKS = {bool: 0, float: 1, int: 1, datetime: 2, str: 3}
+
+
+class Moment(datetime):
+    """A point in time that was a text: it compares as the one and begins like the other."""
+
+
+RANKS = {bool: 0, float: 1, int: 1, Moment: 2, str: 3}
 
 
 def instant(text):
     """A text that is a date, as a point in time; None for others."""
     try:
-        moment = datetime.fromisoformat(text)
+        moment = Moment.fromisoformat(text)
     except ValueError:
         return None
+    moment.text = text
     return moment if moment.tzinfo and "T" in text else None
 
 
@@ -60,6 +67,7 @@ def test_of(operator, value, operand, read):
         case "$contains":
             return isinstance(value, list) and any(equal(read(one), read(operand)) for one in value)
         case "$prefix":
+            value = getattr(value, "text", value)
             return isinstance(value, str) and value.startswith(operand)
         case "$ne" | "$nin":
             return not test_of({"$ne": "$eq", "$nin": "$in"}[operator], value, operand, read)
