@@ -158,7 +158,13 @@ impl Question {
         let answers = Histogram::new();
         for round in 0..options.rounds + options.rounds / 5 {
             let began = Instant::now();
-            let page = backend.get_raw(&self.url).await?;
+            let page = match backend.get_raw(&self.url).await {
+                Ok(page) => page,
+                Err(refused) => {
+                    report.fault(format!("{name}: {refused}"));
+                    break;
+                }
+            };
             // The first ones read what later ones find in memory.
             if round >= options.rounds / 5 {
                 answers.record(began.elapsed());

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     ground::Ground,
+    limits::Limits,
     order::{Order, Step, Stretch},
     statement::{Search, Spine},
     table::{Listed, Place, Row},
@@ -23,36 +24,6 @@ use crate::{
     sid::AttributeIndexSid,
     sql::Sql,
 };
-
-/// Where one way of finding a page gives way to another. They change what a page costs and nothing else.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// `HUBBUB_SCAN_BUDGET`: how many rows a list may read and evaluate one by one when no index serves its filter.
-    pub scan_budget: usize,
-    /// So few items are read whole and sorted in memory.
-    pub few: usize,
-    /// So many items are kept as a set to look others up in.
-    pub many: usize,
-    /// How far a walk goes before anything is known of how many match.
-    pub peek: usize,
-    /// How far a walk goes that looks items up in sets.
-    pub walk: usize,
-    /// How far a walk goes that looks each item up in the database, when there is another way.
-    pub stroll: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            scan_budget: 10_000,
-            few: 1_000,
-            many: 20_000,
-            peek: 256,
-            walk: 50_000,
-            stroll: 4_000,
-        }
-    }
-}
 
 /// How items were found, for `Explain`.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +51,17 @@ pub(super) struct Finder<'a> {
     pub(super) limits: Limits,
     /// What was counted: the condition, to which limit, how many.
     pub(super) counts: Vec<(Term, usize, usize)>,
+}
+
+/// Of so many items with one value of a key, the group is worth a statement of its own.
+const GROUP: i64 = 8;
+
+/// What a walk goes along, and how many items it is to find.
+#[derive(Clone, Copy)]
+struct Along {
+    spine: Spine,
+    step: Step,
+    limit: usize,
 }
 
 type Found<'f, T> = Pin<Box<dyn Future<Output = Result<Vec<Row<T>>>> + Send + 'f>>;
@@ -136,7 +118,7 @@ impl<'a> Finder<'a> {
                     let sign = if self.order.backward { " < " } else { " > " };
                     terms.push(Term::Tie(sign, place.tie));
                 }
-                return match self.walk(&terms, step).await? {
+                return match self.walk(&terms, step, self.limit).await? {
                     Walked::Ordered(rows, _) | Walked::Sorted(rows) => Ok(rows),
                 };
             }
@@ -167,23 +149,71 @@ impl<'a> Finder<'a> {
 
     /// The first items of a stretch. The walk has them in the order of one key; the groups that it has read to their
     /// ends are put in order here, and the one in which it stopped is asked for anew, ordered by the keys behind.
-    async fn ordered<T: Listed>(&mut self, terms: Vec<Term>, step: Step) -> Result<Vec<Row<T>>> {
-        let (mut rows, more) = match self.walk(&terms, step).await? {
-            Walked::Sorted(rows) => return Ok(rows),
-            Walked::Ordered(rows, more) => (rows, more),
+    async fn ordered<T: Listed>(&mut self, mut terms: Vec<Term>, step: Step) -> Result<Vec<Row<T>>> {
+        let mut rows: Vec<Row<T>> = Vec::new();
+        // Where a key has few values, most of a page would be read to know the first one, and asked for anew.
+        while self.lies_in_groups(&terms, step).await? {
+            let two = match self.walk(&terms, step, 2).await? {
+                Walked::Sorted(mut last) => {
+                    rows.append(&mut last);
+                    return Ok(rows);
+                }
+                Walked::Ordered(two, _) => two,
+            };
+            let [one, two] = two.as_slice() else { break };
+            if !self.order.same_group(step, &one.place, &two.place) {
+                break;
+            }
+            let Some(Stretch::Group(group, next)) = self.order.group(step, &one.place) else {
+                break;
+            };
+            let place = one.place.clone();
+            rows.append(&mut self.find(with(&terms, group), next, false).await?);
+            if rows.len() >= self.limit {
+                return Ok(rows);
+            }
+            terms = with(&terms, self.order.behind_group(step, &place));
+        }
+        // One more than the page has: it tells that the last one's group is read to its end.
+        let most = self.limit + 1;
+        let (mut walked, more) = match self.walk(&terms, step, most).await? {
+            Walked::Sorted(mut last) => {
+                rows.append(&mut last);
+                return Ok(rows);
+            }
+            Walked::Ordered(walked, more) => (walked, more),
         };
-        let Some(last) = rows.last().filter(|_| more).map(|row| row.place.clone()) else {
-            return Ok(rows);
-        };
-        rows.retain(|row| !self.order.same_group(step, &row.place, &last));
-        if let Some(Stretch::Group(group, next)) = self.order.group(step, &last) {
+        let last = walked.last().filter(|_| more).map(|row| row.place.clone());
+        if let Some(last) = &last {
+            walked.retain(|row| !self.order.same_group(step, &row.place, last));
+        }
+        rows.append(&mut walked);
+        if rows.len() < self.limit
+            && let Some(last) = &last
+            && let Some(Stretch::Group(group, next)) = self.order.group(step, last)
+        {
             rows.append(&mut self.find(with(&terms, group), next, false).await?);
         }
         Ok(rows)
     }
 
-    /// Reads the items in the order of the step, by whatever leads to a full page soonest.
-    async fn walk<T: Listed>(&mut self, terms: &[Term], step: Step) -> Result<Walked<T>> {
+    /// Whether many of the first items of a stretch share one value of its key, and further keys order them.
+    async fn lies_in_groups(&self, terms: &[Term], step: Step) -> Result<bool> {
+        if !(self.order.has_more_keys(step) && self.order.is_walkable(step)) {
+            return Ok(false);
+        }
+        let spine = Spine::in_order(self.order, step);
+        let sql = self.search(terms, spine, &[]).values(self.order, step, GROUP * 4);
+        let Some(row) = sql.all(self.db).await?.into_iter().next() else {
+            return Ok(false);
+        };
+        let (items, values): (i64, i64) = (row.try_get("", "items")?, row.try_get("", "kinds")?);
+        Ok(items >= values.saturating_mul(GROUP))
+    }
+
+    /// Reads the items in the order of the step, by whatever leads to the first `limit` soonest; those that it sorts
+    /// in memory are as many as the page may have.
+    async fn walk<T: Listed>(&mut self, terms: &[Term], step: Step, limit: usize) -> Result<Walked<T>> {
         let mut spine = Spine::in_order(self.order, step);
         let seeks = seeks(terms);
         if step == Step::Tie
@@ -196,46 +226,59 @@ impl<'a> Finder<'a> {
             .copied()
             .filter(|seek| !spine.answers(terms, *seek))
             .collect();
+        let along = Along { spine, step, limit };
         if others.is_empty() {
-            return self.walk_along(terms, spine, &[], step, None).await;
+            return self.walk_along(terms, along, &[], None).await;
         }
         let walkable = self.order.is_walkable(step);
-        if walkable && self.limit < self.limits.peek {
-            let walked = self
-                .walk_along(terms, spine, &[], step, Some(self.limits.peek))
-                .await?;
-            if matches!(walked, Walked::Ordered(_, true)) {
-                return Ok(walked);
+        // How far a walk must go, as far as a glance tells.
+        let mut far = usize::MAX;
+        if walkable {
+            let glance = self.limits.glance.max(1);
+            let walked = self.walk_along(terms, along, &[], Some(glance)).await?;
+            let seen = match walked {
+                Walked::Ordered(rows, false) | Walked::Sorted(rows) => rows.len(),
+                full @ Walked::Ordered(_, true) => return Ok(full),
+            };
+            if seen > 0 {
+                // Half as much again, for they do not lie evenly; and few different statements.
+                far = (glance * limit * 3 / 2 / seen).next_power_of_two();
+            }
+            if far <= self.limits.nearby
+                && let full @ Walked::Ordered(_, true) = self.walk_along(terms, along, &[], Some(far)).await?
+            {
+                return Ok(full);
             }
         }
         let sets = self.sets(terms, &others).await?;
         if let Some((&smallest, rest)) = sets.split_first() {
-            if walkable
-                && !(rest.is_empty()
-                    || self.count(terms, smallest, rest, self.limits.few + 1).await? > self.limits.few)
-            {
-                return Ok(Walked::Sorted(self.sift(terms, smallest, rest, false).await?));
-            }
-            if walkable {
-                let walked = self
-                    .walk_along(terms, spine, &sets, step, Some(self.limits.walk))
-                    .await?;
-                if matches!(walked, Walked::Ordered(_, true)) {
-                    return Ok(walked);
+            let spine = Spine::of(terms, smallest);
+            if walkable && !rest.is_empty() {
+                let most = self.limits.few + 1;
+                let ids = self.ids(self.search(terms, spine, rest).ids(most)).await?;
+                if ids.len() < most {
+                    self.tell(spine, None);
+                    return Ok(Walked::Sorted(self.sift_ids(ids, false, false).await?.0));
                 }
+            }
+            if walkable
+                && let full @ Walked::Ordered(_, true) = self
+                    .walk_along(terms, along, &sets, Some(self.limits.walk))
+                    .await?
+            {
+                return Ok(full);
             }
             return Ok(Walked::Sorted(self.sift(terms, smallest, rest, false).await?));
         }
         if others.len() > 1 {
-            if walkable {
-                let walked = self
-                    .walk_along(terms, spine, &[], step, Some(self.limits.stroll))
-                    .await?;
-                if matches!(walked, Walked::Ordered(_, true)) {
-                    return Ok(walked);
-                }
+            if walkable
+                && let full @ Walked::Ordered(_, true) = self
+                    .walk_along(terms, along, &[], Some(self.limits.stroll))
+                    .await?
+            {
+                return Ok(full);
             }
-            let search = self.search(terms, spine, &[]);
+            let search = self.search(terms, along.spine, &[]);
             let ids = self
                 .ids(search.intersection(&others, self.limits.many + 1))
                 .await?;
@@ -244,7 +287,7 @@ impl<'a> Finder<'a> {
                 return Ok(Walked::Sorted(self.sift_ids(ids, false, false).await?.0));
             }
         }
-        self.walk_along(terms, spine, &[], step, None).await
+        self.walk_along(terms, along, &[], None).await
     }
 
     /// The condition of which an index has the items in the order of their ids, when that is the list's order.
@@ -272,16 +315,15 @@ impl<'a> Finder<'a> {
     async fn walk_along<T: Listed>(
         &mut self,
         terms: &[Term],
-        spine: Spine,
+        Along { spine, step, limit }: Along,
         sets: &[usize],
-        step: Step,
         among: Option<usize>,
     ) -> Result<Walked<T>> {
         let sql = self
             .search(terms, spine, sets)
-            .walk(self.order, step, self.limit, among);
+            .walk(self.order, step, limit, among);
         let found = sql.all(self.db).await?;
-        let more = found.len() >= self.limit;
+        let more = found.len() >= limit;
         let mut rows = Vec::with_capacity(found.len());
         for row in &found {
             let row = Row::new(T::from_query_result(row, "")?, self.sort);

@@ -35,6 +35,11 @@ impl Ground {
         if let Some(channel) = self.channel {
             sql.push(" AND ").push(alias).push(".channel_id = ").bind(channel);
         }
+        self.alive(sql, alias);
+    }
+
+    /// Writes that `alias`, a row of the items' own table, is still there, after another condition.
+    pub(super) fn alive(&self, sql: &mut Sql, alias: &str) {
         if let Some(gone) = self.table.gone {
             sql.push(" AND ")
                 .push(alias)

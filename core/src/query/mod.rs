@@ -10,6 +10,7 @@ mod explain;
 mod finder;
 mod ground;
 mod key_test;
+mod limits;
 mod order;
 mod own;
 mod place;
@@ -21,7 +22,7 @@ mod term;
 mod user_channels;
 
 pub use explain::Explain;
-pub use finder::Limits;
+pub use limits::Limits;
 pub(crate) use table::Listed;
 pub(crate) use user_channels::user_channels;
 

@@ -193,6 +193,22 @@ impl Order {
         first.into_iter().chain(second).collect()
     }
 
+    /// What lies behind the group of an item that has a place, in the stretch that the item is in.
+    pub(super) fn behind_group(&self, step: Step, place: &Place) -> Vec<Term> {
+        match step {
+            Step::Key(number) => {
+                let Part { by, descending } = self.parts[number];
+                vec![beyond(by, &place.keys[number], descending)]
+            }
+            Step::Rest(_) | Step::Tie => Vec::new(),
+        }
+    }
+
+    /// Whether a group of this step is ordered by further keys.
+    pub(super) fn has_more_keys(&self, step: Step) -> bool {
+        matches!(step, Step::Key(number) if number + 1 < self.parts.len())
+    }
+
     /// Whether an index of the database has the items in the order of this step.
     pub(super) fn is_walkable(&self, step: Step) -> bool {
         match step {

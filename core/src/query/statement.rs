@@ -115,6 +115,58 @@ impl Search<'_> {
     /// first so many that the spine has.
     pub(super) fn walk(&self, order: &Order, step: Step, limit: usize, among: Option<usize>) -> Sql {
         let mut sql = Sql::new("SELECT r.* FROM (SELECT ");
+        let (field, column, direction) = self.place(order, step);
+        let id = self.spine.id("s");
+        if let Some(among) = among {
+            sql.push("w.id, w.place FROM (SELECT ")
+                .push(&id)
+                .push(" AS id, ")
+                .push(&column);
+            sql.push(" AS place FROM ");
+            self.from(&mut sql, "s", field);
+            sql.push(" WHERE ");
+            self.direct(&mut sql, "s");
+            sql.push(&format!(
+                " ORDER BY {column}{direction} LIMIT {among}) w WHERE 1 = 1"
+            ));
+            self.looked_up(&mut sql, "w.id");
+            // What is asked of the row itself is asked where it is read: it is looked up once.
+            self.probe(&mut sql, "w.id", self.left(), false);
+            sql.push(") k CROSS JOIN ");
+            self.row_of(&mut sql, "k.id", self.spine != Spine::Own);
+            if self.ground.backend == DbBackend::Postgres {
+                // It is in this order already, which SQLite cannot tell: it would sort all of it first.
+                sql.push(&format!(" ORDER BY k.place{direction}"));
+            }
+            sql.push(&format!(" LIMIT {limit}"));
+        } else {
+            sql.push(&id).push(" AS id FROM ");
+            self.from(&mut sql, "s", field);
+            sql.push(" WHERE ");
+            self.direct(&mut sql, "s");
+            self.rest(&mut sql, "s");
+            sql.push(&format!(" ORDER BY {column}{direction}"));
+            sql.push(&format!(" LIMIT {limit}) k CROSS JOIN "));
+            self.row_of(&mut sql, "k.id", false);
+        }
+        sql
+    }
+
+    /// Asks how many `items` the first `among` of the spine are, at most so many, and how many `kinds` of places they
+    /// have in the order of the step.
+    pub(super) fn values(&self, order: &Order, step: Step, among: i64) -> Sql {
+        let (field, column, direction) = self.place(order, step);
+        let mut sql = Sql::new("SELECT count(*) AS items, count(DISTINCT w.place) AS kinds FROM (SELECT ");
+        sql.push(&column).push(" AS place FROM ");
+        self.from(&mut sql, "s", field);
+        sql.push(" WHERE ");
+        self.direct(&mut sql, "s");
+        sql.push(&format!(" ORDER BY {column}{direction} LIMIT {among}) w"));
+        sql
+    }
+
+    /// By which own field the items are in the order of the step, if by one; the column; and its direction.
+    fn place(&self, order: &Order, step: Step) -> (Option<&'static OwnField>, String, &'static str) {
         let (field, descending) = match step {
             Step::Key(number) | Step::Rest(number) => {
                 let part = order.parts[number];
@@ -133,37 +185,7 @@ impl Search<'_> {
             (None, Step::Tie, Spine::Own) => format!("s.{}", self.ground.table.tie),
             (None, Step::Tie, _) => "s.item_id".to_owned(),
         };
-        let direction = if descending { " DESC" } else { "" };
-        let id = self.spine.id("s");
-        if let Some(among) = among {
-            sql.push("w.id FROM (SELECT ")
-                .push(&id)
-                .push(" AS id, ")
-                .push(&column);
-            sql.push(" AS place FROM ");
-            self.from(&mut sql, "s", field);
-            sql.push(" WHERE ");
-            self.direct(&mut sql, "s");
-            sql.push(&format!(
-                " ORDER BY {column}{direction} LIMIT {among}) w WHERE 1 = 1"
-            ));
-            self.looked_up(&mut sql, "w.id");
-            self.probed(&mut sql, "w.id");
-            if self.ground.backend == DbBackend::Postgres {
-                // It is in this order already, which SQLite cannot tell: it would sort all of it first.
-                sql.push(&format!(" ORDER BY w.place{direction}"));
-            }
-        } else {
-            sql.push(&id).push(" AS id FROM ");
-            self.from(&mut sql, "s", field);
-            sql.push(" WHERE ");
-            self.direct(&mut sql, "s");
-            self.rest(&mut sql, "s");
-            sql.push(&format!(" ORDER BY {column}{direction}"));
-        }
-        sql.push(&format!(" LIMIT {limit}) k CROSS JOIN "));
-        self.row_of(&mut sql, "k.id");
-        sql
+        (field, column, if descending { " DESC" } else { "" })
     }
 
     /// Asks for the ids of at most `limit` items, read as the sets of these terms that have them in common.
@@ -183,7 +205,8 @@ impl Search<'_> {
         sql
     }
 
-    fn row_of(&self, sql: &mut Sql, id: &str) {
+    /// Writes the row of an item; with `checked` only if it is still there and answers to what is asked of the row.
+    fn row_of(&self, sql: &mut Sql, id: &str, checked: bool) {
         let table = self.ground.table.name;
         let keys = |sql: &mut Sql, alias: &str| {
             sql.push(&format!("{alias}.service_id = "))
@@ -192,6 +215,13 @@ impl Search<'_> {
                 sql.push(&format!(" AND {alias}.channel_id = ")).bind(channel);
             }
             sql.push(&format!(" AND {alias}.id = {id}"));
+            if checked {
+                self.ground.alive(sql, alias);
+                for term in self.terms.iter().filter(|term| term.is_own()) {
+                    sql.push(" AND ");
+                    self.ground.direct(sql, term, alias);
+                }
+            }
         };
         if self.ground.backend == DbBackend::Postgres {
             // OFFSET 0: the row is looked up by its key, whatever the planner expects.
@@ -276,8 +306,12 @@ impl Search<'_> {
 
     /// Writes what is looked up for each item: the terms that neither spine nor sets answer.
     fn probed(&self, sql: &mut Sql, id: &str) {
-        let left = (0..self.terms.len()).filter(|number| !self.spine.answers(self.terms, *number));
-        self.probe(sql, id, left, self.spine != Spine::Own);
+        self.probe(sql, id, self.left(), self.spine != Spine::Own);
+    }
+
+    /// The terms that the spine does not answer.
+    fn left(&self) -> impl Iterator<Item = usize> {
+        (0..self.terms.len()).filter(|number| !self.spine.answers(self.terms, *number))
     }
 
     /// Writes what is looked up for an item that nothing but the sets was read of.

@@ -30,7 +30,8 @@ pub(crate) const TINY: Limits = Limits {
     scan_budget: 10_000,
     few: 2,
     many: 30,
-    peek: 12,
+    glance: 6,
+    nearby: 12,
     walk: 60,
     stroll: 15,
 };

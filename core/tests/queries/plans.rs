@@ -99,26 +99,26 @@ pub(crate) async fn every_way_to_a_page_is_taken(stage: Stage) {
             few: 0,
             many: 1_000,
             walk: 1_000,
-            peek: 6,
+            nearby: 6,
             ..TINY
         },
         Limits {
             few: 0,
             many: 1_000,
             walk: 7,
-            peek: 6,
+            nearby: 6,
             ..TINY
         },
         Limits {
             few: 0,
             many: 0,
-            peek: 6,
+            nearby: 6,
             ..TINY
         },
         Limits {
             few: 0,
             many: 0,
-            peek: 6,
+            nearby: 6,
             stroll: 1_000,
             ..TINY
         },
