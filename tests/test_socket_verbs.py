@@ -160,6 +160,26 @@ async def test_read_horizons_only_advance_and_count_what_is_unread(chat):
     assert member.last_consumption_timestamp
 
 
+async def test_the_read_horizon_is_put_anywhere_when_it_is_asked_for(chat):
+    channel = chat.channel("general", "alice", "bob")
+    alice, bob = await chat.person("alice"), await chat.person("bob")
+    for body in ("one", "two", "three"):
+        await alice.sends("general", body)
+    place = await bob.asks("updateUserChannel", channel="general", last_consumed_message_index=2)
+    assert place["channel_sid"] == channel.sid
+    assert [place["last_consumed_message_index"], place["unread_messages_count"]] == [2, 0]
+    place = await bob.asks("updateUserChannel", channel=channel.sid, last_consumed_message_index=0)
+    assert [place["last_consumed_message_index"], place["unread_messages_count"]] == [0, 2]
+    place = await bob.asks("updateUserChannel", channel="general", notification_level="muted")
+    assert [place["last_consumed_message_index"], place["notification_level"]] == [0, "muted"]
+    place = await bob.asks("updateUserChannel", channel="general", last_consumed_message_index=None)
+    assert [place["last_consumed_message_index"], place["unread_messages_count"]] == [None, None]
+    await bob.is_refused("updateUserChannel", channel="general", last_consumed_message_index="1", code=20001)
+    await bob.is_refused("updateUserChannel", channel="general", notification_level="loud", code=50210)
+    outsider = await chat.person("outsider")
+    await outsider.is_refused("updateUserChannel", channel="general", notification_level="muted", status=404)
+
+
 async def test_history_is_read_around_before_and_after_an_index(chat):
     chat.channel("general", "alice")
     alice = await chat.person("alice", "python-polling")

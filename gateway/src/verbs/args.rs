@@ -60,6 +60,14 @@ impl Args {
         }
     }
 
+    /// A number that null takes away: `Some(None)`.
+    pub(super) fn clearable_integer(&self, name: &str) -> Result<Option<Option<i64>>> {
+        match self.0.get(name) {
+            Some(Value::Null) => Ok(Some(None)),
+            _ => Ok(self.integer(name)?.map(Some)),
+        }
+    }
+
     /// `channel`: a SID or a unique name.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use hubbub_core::{
     channels::{self, NewChannel, PUBLIC, UpdateChannel},
     entities::message,
     members,
-    user_channels::{self, Standing, UserChannel},
+    user_channels::{self, Standing, UpdateUserChannel, UserChannel},
 };
 use serde_json::{Value, json};
 
@@ -84,6 +84,19 @@ impl Session {
         let member = members::join(&ctx, &args.channel()?).await?;
         let channel = channels::get(&ctx, &member.channel_id.into()).await?;
         data(&self.channel_and_place(&ctx, &channel).await?)
+    }
+
+    /// The caller's place in a channel: its notification level, and its read horizon wherever it is to be.
+    pub(super) async fn update_user_channel(&self, args: &Args) -> Answer {
+        let update = UpdateUserChannel {
+            notification_level: args.owned_text("notification_level")?,
+            last_consumed_message_index: args.clearable_integer("last_consumed_message_index")?,
+            ..UpdateUserChannel::default()
+        };
+        let (ctx, channel) = (self.fresh().await?, args.channel()?);
+        let (user, place) = user_channels::update(&ctx, &self.identity().into(), &channel, update).await?;
+        let (account, base) = (self.client.account, &self.client.base);
+        data(&user_channels::view(&place, user.id, account, base))
     }
 
     pub(super) async fn leave_channel(&self, args: &Args) -> Answer {

@@ -142,6 +142,7 @@ impl Session {
             "updateUser" => self.update_user(args).await,
             "typing" => self.typing(args).await,
             "setLastConsumedMessageIndex" => self.set_horizon(args).await,
+            "updateUserChannel" => self.update_user_channel(args).await,
             "updateToken" => self.update_token(args).await,
             "sync" => self.sync(args).await,
             _ => Err(Error::with(
