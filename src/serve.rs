@@ -173,6 +173,7 @@ fn listen(
         fallback,
         metrics(core, gateway),
         config.rate_limits,
+        config.demo,
     );
     let serves_api = config.roles.api;
     let mounted = gateway.cloned();

@@ -16,7 +16,18 @@ from harness.tokens import token
 
 pytestmark = pytest.mark.topologies("embedded", "cluster")
 
-PUBLIC = {"FetchDocs", "FetchHealth", "FetchMetrics", "FetchOpenApi", "FetchReadiness"}
+PUBLIC = {
+    "CreateDemoToken",
+    "FetchDemo",
+    "FetchDemoScript",
+    "FetchDocs",
+    "FetchHealth",
+    "FetchMetrics",
+    "FetchOpenApi",
+    "FetchReadiness",
+    "FetchSdk",
+    "FetchSdkScript",
+}
 # What moves by itself, or by the reading of it.
 VOLATILE = {"date_last_used", "is_online"}
 OUTSIDE = (401, 404)

@@ -136,14 +136,14 @@ impl Allowance {
 type Limiter<K> = RateLimiter<K, HashMapStateStore<K>, MonotonicClock, StateInformationMiddleware>;
 
 /// The buckets of one kind.
-struct Shelf<K: Hash + Eq + Clone> {
+pub(crate) struct Shelf<K: Hash + Eq + Clone> {
     limiter: Limiter<K>,
     quota: Quota,
     taken: AtomicU32,
 }
 
 impl<K: Hash + Eq + Clone> Shelf<K> {
-    fn new(Rate(quota): Rate) -> Self {
+    pub(crate) fn new(Rate(quota): Rate) -> Self {
         Self {
             limiter: RateLimiter::hashmap_with_clock(quota, MonotonicClock)
                 .with_middleware::<StateInformationMiddleware>(),
@@ -152,7 +152,7 @@ impl<K: Hash + Eq + Clone> Shelf<K> {
         }
     }
 
-    fn take(&self, key: &K) -> Allowance {
+    pub(crate) fn take(&self, key: &K) -> Allowance {
         if self.taken.fetch_add(1, Ordering::Relaxed) % TIDY_AFTER == TIDY_AFTER - 1 {
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();

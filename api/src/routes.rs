@@ -13,9 +13,9 @@ use utoipa::__dev::{SchemaReferences, Tags};
 
 use crate::{
     access_tokens, accounts, attribute_indexes, audit_events, auth_tokens, bindings, call, channel_webhooks,
-    channels, credentials, docs, door, invites, keys, members, messages, openapi, operations,
+    channels, credentials, demo, docs, door, invites, keys, members, messages, openapi, operations,
     refusal::{Refusal, Result},
-    roles, services,
+    roles, sdk, services,
     state::ApiState,
     user_bindings, user_channels, users, webhook_deliveries,
 };
@@ -60,6 +60,15 @@ pub(crate) fn all(to: &mut impl Register) {
     auth_tokens::routes(to);
     operations::routes(to);
     docs::routes(to);
+    sdk::routes(to);
+    demo::routes(to);
+}
+
+/// What every process serves.
+fn everywhere(to: &mut impl Register) {
+    operations::routes(to);
+    sdk::routes(to);
+    demo::routes(to);
 }
 
 /// Mounts the REST door. It answers every path that nothing before it took, so it comes last.
@@ -67,9 +76,10 @@ pub fn configure(config: &mut ServiceConfig, state: ApiState) {
     mount(config, state, all);
 }
 
-/// Mounts only `/healthz`, `/readyz` and `/metrics`, for a process without the `api` role. It comes last too.
+/// Mounts only `/healthz`, `/readyz`, `/metrics`, the SDK and the demo, for a process without the `api` role. It comes
+/// last too.
 pub fn configure_operations(config: &mut ServiceConfig, state: ApiState) {
-    mount(config, state, operations::routes);
+    mount(config, state, everywhere);
 }
 
 fn mount(config: &mut ServiceConfig, state: ApiState, routes: fn(&mut ServiceConfig)) {

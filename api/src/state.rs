@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hubbub_core::{BaseUrl, Core};
 
 use crate::{
+    demo::Demo,
     metrics::Metrics,
     rate_limits::{Buckets, RateLimits},
 };
@@ -18,17 +19,26 @@ struct Inner {
     fallback_base: BaseUrl,
     metrics: Metrics,
     buckets: Buckets,
+    demo: Option<Demo>,
 }
 
 impl ApiState {
-    /// `fallback_base` is the base of URLs for a request that names no host, when no public URL is set.
+    /// `fallback_base` is the base of URLs for a request that names no host, when no public URL is set; `demo` is
+    /// whether the demo is served.
     #[must_use]
-    pub fn new(core: Arc<Core>, fallback_base: BaseUrl, metrics: Metrics, limits: RateLimits) -> Self {
+    pub fn new(
+        core: Arc<Core>,
+        fallback_base: BaseUrl,
+        metrics: Metrics,
+        limits: RateLimits,
+        demo: bool,
+    ) -> Self {
         Self(Arc::new(Inner {
             core,
             fallback_base,
             metrics,
             buckets: Buckets::new(limits),
+            demo: demo.then(Demo::new),
         }))
     }
 
@@ -40,6 +50,11 @@ impl ApiState {
     /// How many requests are left to whom.
     pub(crate) fn buckets(&self) -> &Buckets {
         &self.0.buckets
+    }
+
+    /// The demo, where it is served.
+    pub(crate) fn demo(&self) -> Option<&Demo> {
+        self.0.demo.as_ref()
     }
 
     /// For a request that names no host.

@@ -16,6 +16,7 @@ mod coalesce;
 pub mod credentials;
 pub mod ctx;
 pub mod db;
+pub mod demo;
 pub mod entities;
 pub mod error;
 pub mod events;

@@ -59,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) rate_limits: RateLimits,
     /// Rows.
     pub(crate) scan_budget: usize,
+    /// Whether `/demo` is served.
+    pub(crate) demo: bool,
     /// Bytes.
     pub(crate) socket_queue: usize,
     pub(crate) log: String,
@@ -84,6 +86,12 @@ impl Config {
             "HUBBUB_DATABASE_URL",
             parse::postgres_url,
         )?;
+        let database = database_url.map_or(Database::Embedded, Database::Postgres);
+        let demo_default = if database == Database::Embedded {
+            "true"
+        } else {
+            "false"
+        };
         let config = Self {
             listen: parse::or(
                 given.listen.as_deref(),
@@ -107,7 +115,7 @@ impl Config {
                 .filter(|path| !path.is_empty())
                 .unwrap_or_else(|| "./hubbub-data".to_owned())
                 .into(),
-            database: database_url.map_or(Database::Embedded, Database::Postgres),
+            database,
             amqp_url: parse::some(given.amqp_url.as_deref(), "HUBBUB_AMQP_URL", parse::amqp_url)?,
             master_key: parse::some(
                 given.master_key.as_deref(),
@@ -157,6 +165,7 @@ impl Config {
                 "10000",
                 parse::rows,
             )?,
+            demo: parse::or(given.demo.as_deref(), "HUBBUB_DEMO", demo_default, parse::boolean)?,
             socket_queue: parse::or(
                 given.socket_queue.as_deref(),
                 "HUBBUB_SOCKET_QUEUE",

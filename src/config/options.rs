@@ -63,6 +63,8 @@ options! {
     rate_limit_key "rate-limit-key" "HUBBUB_RATE_LIMIT_KEY";
     /// How many rows a list may read one by one when no index serves its filter [default: 10000].
     scan_budget "scan-budget" "HUBBUB_SCAN_BUDGET";
+    /// Whether /demo is served, with tokens for a service of its own [default: true without a database URL].
+    demo "demo" "HUBBUB_DEMO";
     /// Bytes of events that may wait for one socket, such as 1MiB [default: 1MiB].
     socket_queue "socket-queue" "HUBBUB_SOCKET_QUEUE";
     /// What is logged, such as info or hubbub_gateway=debug [default: info].

@@ -34,6 +34,7 @@ class Cluster:
             "HUBBUB_ACCOUNT_SID": self.account_sid,
             "HUBBUB_AUTH_TOKEN": self.auth_token,
             "HUBBUB_WEBHOOK_ALLOW_PRIVATE": "true",
+            "HUBBUB_DEMO": "true",
             **self.store_settings(),
             **settings,
         }

@@ -8,7 +8,17 @@ use crate::support::TestApp;
 async fn health_metrics_and_documentation_need_no_credentials() {
     let app = TestApp::spawn().await;
     app.service().await;
-    for path in ["/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"] {
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/docs",
+        "/openapi.json",
+        "/demo",
+        "/demo/page.js",
+        "/sdk/hubbub.js",
+        "/sdk/hubbub.global.js",
+    ] {
         assert_eq!(app.send(TestRequest::get().uri(path)).await.status, 200, "{path}");
         let head = app
             .send(TestRequest::default().method(Method::HEAD).uri(path))

@@ -70,6 +70,7 @@ impl TestApp {
             BaseUrl::new("http://fallback"),
             metrics,
             RateLimits::default(),
+            true,
         );
         let app = App::new().configure(move |config| configure(config, state.clone()));
         let service = Rc::new(test::init_service(app).await);

@@ -18,6 +18,7 @@ use crate::{
     audit::Edit,
     change::AccountChange,
     ctx::{AccountCtx, BackendCtx, Core},
+    db::is_duplicate,
     entities::{
         binding, channel, channel_event, channel_webhook, invite, member, message, role, service, user,
         webhook_delivery,
@@ -106,10 +107,19 @@ pub async fn list(ctx: &BackendCtx, request: &PageRequest) -> Result<Page<servic
 /// # Errors
 /// 50000 without a name, 50003 when it is too long.
 pub async fn create(ctx: &AccountCtx, friendly_name: &str) -> Result<service::Model> {
+    create_as(ctx, ServiceSid::generate(), friendly_name).await
+}
+
+/// Makes the service of this SID: for what the platform does by itself. Of many who do so at once the first one makes
+/// it, and all get it.
+pub(crate) async fn create_as(
+    ctx: &AccountCtx,
+    id: ServiceSid,
+    friendly_name: &str,
+) -> Result<service::Model> {
     let (core, account) = (&ctx.core, ctx.account);
     let friendly_name = input::friendly_name(friendly_name)?.ok_or(ErrorCode::FriendlyNameMissing)?;
     let now = Timestamp::now();
-    let id = ServiceSid::generate();
     let make = |default: &DefaultRole| role::Model {
         service_id: id,
         id: RoleSid::generate(),
@@ -155,7 +165,13 @@ pub async fn create(ctx: &AccountCtx, friendly_name: &str) -> Result<service::Mo
         date_updated: now,
     };
     let mut change = AccountChange::begin(core, &ctx.caller).await?;
-    let row = row.into_active_model().insert(&change.tx).await?;
+    let row = match row.into_active_model().insert(&change.tx).await {
+        Err(error) if is_duplicate(&error, &["services"]) => {
+            drop(change);
+            return find(ctx.reader(), account, id).await?.ok_or_else(|| missing(id));
+        }
+        inserted => inserted?,
+    };
     role::Entity::insert_many(roles.map(IntoActiveModel::into_active_model))
         .exec_without_returning(&change.tx)
         .await?;
