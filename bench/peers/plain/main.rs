@@ -10,7 +10,7 @@ use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer, get,
     http::header::AUTHORIZATION,
     post,
-    web::{Data, Form, Path},
+    web::{Bytes, Data, Form, Path},
 };
 use anyhow::Context as _;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -105,12 +105,12 @@ fn statement<const N: usize>(state: &State, sql: &str, values: [Value; N]) -> St
 }
 
 #[post("/v2/Services")]
-async fn create_service() -> HttpResponse {
+async fn create_service(_read: Bytes) -> HttpResponse {
     HttpResponse::Created().json(json!({ "sid": sid("IS") }))
 }
 
 #[post("/v2/Services/{sid}")]
-async fn update_service() -> HttpResponse {
+async fn update_service(_read: Bytes) -> HttpResponse {
     HttpResponse::Ok().json(json!({}))
 }
 
