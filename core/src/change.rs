@@ -181,6 +181,8 @@ pub(crate) struct AccountChange<'a> {
     pub(crate) tx: DatabaseTransaction,
     controls: Vec<Control>,
     audit: Ledger,
+    /// Whether calls may be let in by what it changes.
+    outdates: bool,
 }
 
 impl<'a> AccountChange<'a> {
@@ -195,12 +197,19 @@ impl<'a> AccountChange<'a> {
             tx: core.db.begin().await?,
             controls: Vec::new(),
             audit: Ledger::of(caller),
+            outdates: true,
         })
     }
 
     /// Has every gateway act on this once the change is committed.
     pub(crate) fn control(&mut self, control: Control) {
         self.controls.push(control);
+    }
+
+    /// Says that it changes no account, key or service that is there already.
+    pub(crate) fn lets_in_as_before(mut self) -> Self {
+        self.outdates = false;
+        self
     }
 
     /// Puts what was done to a resource of `account` into the audit log.
@@ -216,7 +225,8 @@ impl<'a> AccountChange<'a> {
         self.audit.add(account, service, edit)
     }
 
-    /// Writes the audit entries, commits, and tells the gateways.
+    /// Writes the audit entries, commits, tells the gateways, and returns when no node lets anybody in by what was
+    /// before.
     ///
     /// # Errors
     /// 20503 when the database went away; nothing happened then, unless the connection broke during the commit
@@ -226,6 +236,9 @@ impl<'a> AccountChange<'a> {
         self.tx.commit().await?;
         for control in self.controls {
             self.core.publisher.control(control);
+        }
+        if self.outdates {
+            self.core.lookups.changed().await;
         }
         Ok(())
     }

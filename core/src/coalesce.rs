@@ -1,8 +1,7 @@
 //! One question to the database for many who ask it at the same time.
 //!
 //! Whoever asks gets an answer that was looked up after it asked, as if it had asked alone: a question that arrives while
-//! a look-up of its key is under way waits for the next one, which answers everybody who waits by then. So what was
-//! deleted before somebody asked is gone for it, on every node, and nothing needs to be invalidated.
+//! a look-up of its key is under way waits for the next one, which answers everybody who waits by then.
 
 use std::{
     collections::HashMap,

@@ -115,7 +115,9 @@ pub async fn create_sub_account(ctx: &AdminCtx, friendly_name: &str) -> Result<a
         ));
     }
     let (id, token) = (AccountSid::generate(), Secret::random_hex());
-    let mut change = AccountChange::begin(&ctx.core, &ctx.caller).await?;
+    let mut change = AccountChange::begin(&ctx.core, &ctx.caller)
+        .await?
+        .lets_in_as_before();
     let row = insert(&change.tx, &ctx.core.vault, friendly_name, (id, owner.id), &token).await?;
     change.audit(owner.id, None, Edit::Created(&row))?;
     change.commit().await?;

@@ -71,7 +71,9 @@ pub struct NewKey {
 pub async fn create(ctx: &AdminCtx, new: NewKey) -> Result<(api_key::Model, Secret)> {
     let friendly_name = input::friendly_name(&new.friendly_name)?.unwrap_or_default();
     let date_expires = new.date_expires.map(to_come).transpose()?;
-    let mut change = AccountChange::begin(&ctx.core, &ctx.caller).await?;
+    let mut change = AccountChange::begin(&ctx.core, &ctx.caller)
+        .await?
+        .lets_in_as_before();
     let service_id = match new.service_sid.filter(|sid| !sid.is_empty()) {
         Some(sid) => Some(own_service(&change.tx, ctx.account, &sid).await?),
         None => None,

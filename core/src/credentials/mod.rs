@@ -129,7 +129,9 @@ pub async fn create(ctx: &AccountCtx, new: NewCredential) -> Result<credential::
         date_created: now,
         date_updated: now,
     };
-    let mut change = AccountChange::begin(&ctx.core, &ctx.caller).await?;
+    let mut change = AccountChange::begin(&ctx.core, &ctx.caller)
+        .await?
+        .lets_in_as_before();
     let row = row.into_active_model().insert(&change.tx).await?;
     change.audit(ctx.account, None, Edit::Created(&row))?;
     change.commit().await?;
@@ -155,7 +157,9 @@ pub async fn update(
     id: CredentialSid,
     update: UpdateCredential,
 ) -> Result<credential::Model> {
-    let mut change = AccountChange::begin(&ctx.core, &ctx.caller).await?;
+    let mut change = AccountChange::begin(&ctx.core, &ctx.caller)
+        .await?
+        .lets_in_as_before();
     let before = lock(ctx, &change, id).await?;
     let mut row = before.clone();
     if let Some(name) = &update.friendly_name {
@@ -194,7 +198,9 @@ async fn lock(ctx: &AccountCtx, change: &AccountChange<'_>, id: CredentialSid) -
 /// # Errors
 /// 20404.
 pub async fn delete(ctx: &AccountCtx, id: CredentialSid) -> Result<()> {
-    let mut change = AccountChange::begin(&ctx.core, &ctx.caller).await?;
+    let mut change = AccountChange::begin(&ctx.core, &ctx.caller)
+        .await?
+        .lets_in_as_before();
     let row = lock(ctx, &change, id).await?;
     credential::Entity::delete_by_id((ctx.account, id))
         .exec(&change.tx)

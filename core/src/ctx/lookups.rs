@@ -1,13 +1,12 @@
-//! What every call is let in by: the account, the key, the service. Looked up anew for every call, yet together for
-//! calls that come at the same time.
+//! What every call is let in by: the account, the key, the service.
 
 use std::sync::Arc;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter};
 
+use super::leases::{Leases, outlived};
 use crate::{
     api_keys,
-    coalesce::Coalesce,
     db::Db,
     entities::{account, api_key, service},
     error::Result,
@@ -17,9 +16,9 @@ use crate::{
 /// The look-ups of a process.
 pub struct Lookups {
     db: Db,
-    accounts: Coalesce<AccountSid, Option<Arc<account::Model>>>,
-    keys: Coalesce<ApiKeySid, Option<Arc<KeyOfAccount>>>,
-    services: Coalesce<(AccountSid, ServiceSid), Option<Arc<service::Model>>>,
+    accounts: Leases<AccountSid, account::Model>,
+    keys: Leases<ApiKeySid, KeyOfAccount>,
+    services: Leases<(AccountSid, ServiceSid), service::Model>,
 }
 
 /// An API key, with whether its account may call.
@@ -33,9 +32,21 @@ impl Lookups {
     pub(super) fn new(db: &Db) -> Self {
         Self {
             db: db.clone(),
-            accounts: Coalesce::default(),
-            keys: Coalesce::default(),
-            services: Coalesce::default(),
+            accounts: Leases::default(),
+            keys: Leases::default(),
+            services: Leases::default(),
+        }
+    }
+
+    /// To be called after the commit of whatever changes an account, a key or a service, before anybody is told that it
+    /// is done.
+    pub(crate) async fn changed(&self) {
+        self.accounts.forget();
+        self.keys.forget();
+        self.services.forget();
+        // Other processes may share the database.
+        if self.db.backend() == DbBackend::Postgres {
+            outlived().await;
         }
     }
 
@@ -44,10 +55,7 @@ impl Lookups {
     /// # Errors
     /// Whatever the database refuses.
     pub(crate) async fn account(&self, id: AccountSid) -> Result<Option<Arc<account::Model>>> {
-        let ask = || async {
-            let row = account::Entity::find_by_id(id).one(self.db.reader()).await?;
-            Ok(row.map(Arc::new))
-        };
+        let ask = || async { Ok(account::Entity::find_by_id(id).one(self.db.reader()).await?) };
         self.accounts.ask(id, ask).await
     }
 
@@ -58,7 +66,7 @@ impl Lookups {
     pub(crate) async fn key(&self, id: ApiKeySid) -> Result<Option<Arc<KeyOfAccount>>> {
         let ask = || async {
             let found = api_keys::with_account(self.db.reader(), id).await?;
-            Ok(found.map(|(key, active)| Arc::new(KeyOfAccount { key, active })))
+            Ok(found.map(|(key, active)| KeyOfAccount { key, active }))
         };
         self.keys.ask(id, ask).await
     }
@@ -73,12 +81,11 @@ impl Lookups {
         id: ServiceSid,
     ) -> Result<Option<Arc<service::Model>>> {
         let ask = || async {
-            let row = service::Entity::find()
+            Ok(service::Entity::find()
                 .filter(service::Column::AccountId.eq(account))
                 .filter(service::Column::Id.eq(id))
                 .one(self.db.reader())
-                .await?;
-            Ok(row.map(Arc::new))
+                .await?)
         };
         self.services.ask((account, id), ask).await
     }

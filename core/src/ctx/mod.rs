@@ -2,6 +2,7 @@
 
 mod account;
 mod caller;
+mod leases;
 mod lookups;
 
 use std::{fmt, sync::Arc, time::Duration};

@@ -164,7 +164,7 @@ pub(crate) async fn create_as(
         date_created: now,
         date_updated: now,
     };
-    let mut change = AccountChange::begin(core, &ctx.caller).await?;
+    let mut change = AccountChange::begin(core, &ctx.caller).await?.lets_in_as_before();
     let row = match row.into_active_model().insert(&change.tx).await {
         Err(error) if is_duplicate(&error, &["services"]) => {
             drop(change);
