@@ -19,6 +19,8 @@ pub const BODY_BYTES: usize = 32_768;
 pub const ATTRIBUTES_BYTES: usize = 32_768;
 /// The longest attributes of a user or a member, in bytes of UTF-8.
 pub const SMALL_ATTRIBUTES_BYTES: usize = 4_096;
+/// How deep attributes may be nested: what reads them later, ours or an app's, must not fail over it.
+pub const ATTRIBUTES_DEPTH: usize = 100;
 
 /// The tenant's own name for a user: 1 to 256 characters, not `system`, not in the form of a user SID.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -139,14 +141,38 @@ fn json_text(text: &str, limit: usize) -> Result<String> {
     if text.is_empty() {
         return Ok("{}".to_owned());
     }
-    serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|cause| {
-        Error::with(
-            ErrorCode::AttributesNotJson,
-            format!("Attributes are not valid JSON: {cause}"),
-        )
-    })?;
+    let not_json = |why: String| Error::with(ErrorCode::AttributesNotJson, why);
+    serde_json::from_str::<serde::de::IgnoredAny>(text)
+        .map_err(|cause| not_json(format!("Attributes are not valid JSON: {cause}")))?;
+    if is_deeper_than(text, ATTRIBUTES_DEPTH) {
+        return Err(not_json(format!(
+            "Attributes are nested too deep: at most {ATTRIBUTES_DEPTH} levels are allowed"
+        )));
+    }
     no_nul("Attributes", text)?;
     Ok(text.to_owned())
+}
+
+/// Whether the brackets of valid JSON are nested deeper than so many levels.
+fn is_deeper_than(json: &str, levels: usize) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > levels {
+                    return true;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
 }
 
 /// A message body.
@@ -291,6 +317,11 @@ mod tests {
         );
         assert_eq!(attributes("").unwrap(), "{}");
         assert_eq!(attributes("{oops").unwrap_err().code().code(), 50304);
+        let nested = |depth: usize| "[".repeat(depth) + "\"[[\\\"[\"" + &"]".repeat(depth);
+        assert!(attributes(&nested(ATTRIBUTES_DEPTH)).is_ok());
+        for depth in [ATTRIBUTES_DEPTH + 1, 10_000] {
+            assert_eq!(attributes(&nested(depth)).unwrap_err().code().code(), 50304);
+        }
         assert_eq!(
             small_attributes(&format!("\"{}\"", "x".repeat(4096)))
                 .unwrap_err()
