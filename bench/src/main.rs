@@ -5,6 +5,7 @@
 
 mod board;
 mod crowd;
+mod deaf;
 mod histogram;
 mod http;
 mod meter;
@@ -71,6 +72,8 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Scenario::Rest(options) => scenarios::rest::run(&bench, options).await,
         Scenario::History(options) => scenarios::history::run(&bench, options).await,
         Scenario::Resume(options) => scenarios::resume::run(&bench, options).await,
+        Scenario::Storm(options) => scenarios::storm::run(&bench, options).await,
+        Scenario::Slow(options) => scenarios::slow::run(&bench, options).await,
         Scenario::Query(options) => scenarios::query::run(&bench, options).await,
         Scenario::Rows(options) => scenarios::rows::run(&bench, options).await,
     }?;

@@ -67,6 +67,10 @@ pub(crate) enum Scenario {
     History(HistoryOptions),
     /// Sockets are dropped, miss messages and come back with their cursors.
     Resume(ResumeOptions),
+    /// Everybody is dropped at once and comes back at once with cursors, while messages go on.
+    Storm(StormOptions),
+    /// Sockets that never read sit in rooms where others talk.
+    Slow(SlowOptions),
     /// A backend filters and sorts the channels of a service that `bench/fill.py` has filled.
     Query(QueryOptions),
     /// A backend fetches, lists and makes channels in a service that `bench/fill.py` has filled.
@@ -83,6 +87,8 @@ impl Scenario {
             Self::Rest(options) => options.connections,
             Self::History(options) => options.readers,
             Self::Resume(options) => options.sockets,
+            Self::Storm(options) => options.sockets,
+            Self::Slow(options) => options.sockets + options.rooms * options.members,
             Self::Query(_) | Self::Rows(_) => 1,
         }
     }
@@ -207,6 +213,41 @@ pub(crate) struct ResumeOptions {
     /// How many come back at a time.
     #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=5_000))]
     pub(crate) concurrency: u32,
+}
+
+#[derive(Args)]
+pub(crate) struct StormOptions {
+    #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u32).range(1..=20_000))]
+    pub(crate) sockets: u32,
+    /// How many of them share a room.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) members: u32,
+    /// Milliseconds between two messages of a room.
+    #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u64).range(10..=60_000))]
+    pub(crate) every: u64,
+    /// Seconds of messages before the storm, and again when all are back.
+    #[arg(long, default_value_t = 3, value_parser = value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+}
+
+#[derive(Args)]
+pub(crate) struct SlowOptions {
+    /// Sockets that never read: further devices of the members, in turn.
+    #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u32).range(1..=20_000))]
+    pub(crate) sockets: u32,
+    #[arg(long, default_value_t = 20, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) rooms: u32,
+    /// Members of each room who read; one of them sends.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(2..=1_000))]
+    pub(crate) members: u32,
+    /// Sends a second in all rooms together, evenly spaced.
+    #[arg(long, default_value_t = 200, value_parser = value_parser!(u32).range(1..=100_000))]
+    pub(crate) rate: u32,
+    /// What the server was told may wait for all sockets together, in MiB (`HUBBUB_SOCKET_QUEUE_TOTAL`).
+    #[arg(long, default_value_t = 256, value_parser = value_parser!(u32).range(1..=1_048_576))]
+    pub(crate) total: u32,
+    #[command(flatten)]
+    pub(crate) load: Load,
 }
 
 #[derive(Args)]

@@ -49,6 +49,50 @@ pub(crate) struct Socket {
     reader: JoinHandle<Ear>,
 }
 
+/// Has a connection let in, with `initialized` heard; answers its halves.
+pub(crate) async fn let_in(
+    stream: TcpStream,
+    gateway: SocketAddr,
+    token: &str,
+    ear: &mut Ear,
+) -> anyhow::Result<(OwnedReadHalf, OwnedWriteHalf)> {
+    let opening = timeout(PATIENCE, greet(stream, gateway, token, None, ear))
+        .await
+        .context("a socket was not let in in time")??;
+    Ok((opening.reader, opening.writer))
+}
+
+async fn greet(
+    stream: TcpStream,
+    gateway: SocketAddr,
+    token: &str,
+    cursor: Option<&str>,
+    ear: &mut Ear,
+) -> anyhow::Result<Opening> {
+    let mut opening = Opening::start(stream, gateway).await?;
+    opening
+        .expect("an open packet", |packet| matches!(packet, Packet::Open))
+        .await?;
+    let auth = match cursor {
+        None => format!("40{{\"token\":\"{token}\"}}"),
+        Some(cursor) => format!("40{{\"token\":\"{token}\",\"cursor\":\"{cursor}\"}}"),
+    };
+    opening.say(auth.as_bytes()).await?;
+    opening
+        .expect("to be let in", |packet| matches!(packet, Packet::Connected))
+        .await?;
+    opening
+        .expect("initialized", |packet| match packet {
+            Packet::Event(b"initialized", json) => {
+                ear.hear(b"initialized", *json, Instant::now());
+                true
+            }
+            _ => false,
+        })
+        .await?;
+    Ok(opening)
+}
+
 /// The half of a socket that speaks.
 struct Line {
     writer: tokio::sync::Mutex<OwnedWriteHalf>,
@@ -73,30 +117,10 @@ impl Socket {
         cursor: Option<&str>,
         mut ear: Ear,
     ) -> anyhow::Result<Self> {
-        let greeting = async {
-            let mut opening = Opening::start(gateway).await?;
-            opening
-                .expect("an open packet", |packet| matches!(packet, Packet::Open))
-                .await?;
-            let auth = match cursor {
-                None => format!("40{{\"token\":\"{token}\"}}"),
-                Some(cursor) => format!("40{{\"token\":\"{token}\",\"cursor\":\"{cursor}\"}}"),
-            };
-            opening.say(auth.as_bytes()).await?;
-            opening
-                .expect("to be let in", |packet| matches!(packet, Packet::Connected))
-                .await?;
-            opening
-                .expect("initialized", |packet| match packet {
-                    Packet::Event(b"initialized", json) => {
-                        ear.hear(b"initialized", *json, Instant::now());
-                        true
-                    }
-                    _ => false,
-                })
-                .await?;
-            anyhow::Ok(opening)
-        };
+        let stream = TcpStream::connect(gateway)
+            .await
+            .with_context(|| format!("nothing listens at {gateway}"))?;
+        let greeting = greet(stream, gateway, token, cursor, &mut ear);
         let Opening { reader, writer, rest } = timeout(PATIENCE, greeting)
             .await
             .context("a socket was not let in in time")??;
@@ -174,10 +198,7 @@ struct Opening {
 }
 
 impl Opening {
-    async fn start(gateway: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(gateway)
-            .await
-            .with_context(|| format!("nothing listens at {gateway}"))?;
+    async fn start(stream: TcpStream, gateway: SocketAddr) -> anyhow::Result<Self> {
         stream.set_nodelay(true)?;
         let (reader, writer) = stream.into_split();
         let mut opening = Self {

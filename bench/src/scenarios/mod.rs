@@ -9,6 +9,8 @@ pub(crate) mod resume;
 pub(crate) mod rows;
 pub(crate) mod send;
 mod sender;
+pub(crate) mod slow;
+pub(crate) mod storm;
 
 use std::time::Duration;
 
