@@ -26,8 +26,8 @@ use crate::{config::Config, first_start, store::Store};
 const BROKER_PATIENCE: Duration = Duration::from_secs(5);
 /// How often it looks.
 const BROKER_PACE: Duration = Duration::from_millis(10);
-/// How long sockets may take to hear that they must come back elsewhere.
-const DRAIN_SOCKETS: Duration = Duration::from_secs(3);
+/// How long sockets may take to hear that they must come back elsewhere, which they hear one after the other.
+const DRAIN_SOCKETS: Duration = Duration::from_secs(5);
 /// How long requests in flight may take to end.
 const DRAIN_REQUESTS: u64 = 3;
 /// How long jobs in hand may take to end; what is left is leased to another process later.
@@ -51,6 +51,9 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let gateway = if config.roles.gateway {
         let gateway_config = GatewayConfig {
             socket_queue: config.socket_queue,
+            socket_queue_total: config.socket_queue_total,
+            socket_limits: config.socket_limits,
+            socket_rate: config.socket_rate,
         };
         Some(
             Gateway::start(Arc::clone(&core), gateway_config)
@@ -81,16 +84,18 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     tracing::info!("draining");
-    // Clients first, so that none of them starts something new; then what is in flight; then the workers.
+    // Clients first, so that none of them starts something new; then what is in flight, and the workers.
     if let Some(gateway) = &gateway {
         gateway.shutdown(DRAIN_SOCKETS).await;
     }
-    handle.stop(true).await;
-    if let Some(workers) = workers
-        && tokio::time::timeout(DRAIN_JOBS, workers.stop()).await.is_err()
-    {
-        tracing::warn!("jobs in hand did not end in time; they are done again later");
-    }
+    let jobs = async {
+        if let Some(workers) = workers
+            && tokio::time::timeout(DRAIN_JOBS, workers.stop()).await.is_err()
+        {
+            tracing::warn!("jobs in hand did not end in time; they are done again later");
+        }
+    };
+    tokio::join!(handle.stop(true), jobs);
     serving.await??;
     core.db.clone().close().await;
     Ok(())
@@ -216,11 +221,21 @@ fn metrics(core: &Arc<Core>, gateway: Option<&Gateway>) -> Metrics {
     match gateway.cloned() {
         None => metrics,
         Some(gateway) => {
-            let sessions = gateway.clone();
+            let (sessions, waiting, cut_off) = (gateway.clone(), gateway.clone(), gateway.clone());
             metrics
                 .with_gauge("gateway_sessions", "Open sessions of the gateway", move || {
                     gauge(sessions.sessions())
                 })
+                .with_gauge(
+                    "gateway_waiting_bytes",
+                    "Memory that waits for clients to read, or to finish what they say",
+                    move || gauge(waiting.waiting_bytes()),
+                )
+                .with_counter(
+                    "gateway_cut_off",
+                    "Sessions that were cut off because their clients did not read",
+                    move || cut_off.cut_off(),
+                )
                 .with_gauge("gateway_sockets", "Sockets that have been let in", move || {
                     gauge(gateway.clients())
                 })

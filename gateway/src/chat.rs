@@ -53,7 +53,7 @@ impl Chat {
             })?;
         let token = access_tokens::verify(&self.core, token).await?;
         let base = base_url(&self.core, socket.handshake());
-        let client = Client::new(socket, &token, base.clone(), self.core.cursors.clone());
+        let client = Client::new(socket, &token, base, self.core.cursors.clone());
         let caller = Caller::User {
             account: token.account,
             service: token.service,
@@ -61,18 +61,31 @@ impl Chat {
             key: token.key,
             connection: Some(client.id),
         };
-        let ctx = Ctx::enter(&self.core, caller, token.service).await?;
-        let user = users::log_in(&ctx, &token.identity).await?;
-        // A cursor that is no text is as unreadable as one that is nonsense.
-        let cursor = auth.cursor.filter(|cursor| !cursor.is_null());
-        let cursor = cursor.as_ref().map(|cursor| cursor.as_str().unwrap_or_default());
-        let start = match self.hub.admit(&client, cursor).await {
-            Ok(start) => start,
+        // Looked at before anything is written for a client that cannot stay.
+        self.hub.check_limits(&client)?;
+        match self.seat(client.clone(), caller, auth.cursor).await {
+            Ok(door) => Ok(Arc::new(door)),
             Err(error) => {
                 self.hub.leave(&client);
-                return Err(error);
+                Err(error)
             }
-        };
+        }
+    }
+
+    /// Gives the client its place. After an error it has to leave.
+    async fn seat(
+        &self,
+        client: Arc<Client>,
+        caller: Caller,
+        cursor: Option<serde_json::Value>,
+    ) -> Result<Door> {
+        let ctx = Ctx::enter(&self.core, caller, client.service).await?;
+        let user = users::log_in(&ctx, &client.identity).await?;
+        self.hub.enter(&client)?;
+        // A cursor that is no text is as unreadable as one that is nonsense.
+        let cursor = cursor.filter(|cursor| !cursor.is_null());
+        let cursor = cursor.as_ref().map(|cursor| cursor.as_str().unwrap_or_default());
+        let start = self.hub.admit(&client, cursor).await?;
         // Until everything missed has been told, the client's own cursor is the true one.
         let position = match (cursor, start.complete) {
             (Some(cursor), Some(true)) => cursor.to_owned(),
@@ -80,16 +93,16 @@ impl Chat {
         };
         let initialized = json!({
             "connection_id": client.socket.id(),
-            "service_sid": token.service,
-            "user": users::view(&user, token.account, &base),
+            "service_sid": client.service,
+            "user": users::view(&user, client.account, &client.base),
             "cursor": position,
             "server_time": Timestamp::now().to_millis_text(),
         });
         let session = Session::new(Arc::clone(&self.hub), ctx, client);
-        Ok(Arc::new(Door {
+        Ok(Door {
             session: Arc::new(session),
             start: Mutex::new(Some((initialized, start))),
-        }))
+        })
     }
 }
 

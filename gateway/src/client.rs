@@ -131,8 +131,8 @@ impl Client {
                 held.told.insert(channel, seq);
             }
         }
-        if let Some(whole) = Encoded::new(Arc::new(event)).whole(&self.base, kind) {
-            self.socket.send(Outgoing::packet(whole));
+        if let Some(whole) = Encoded::new(Arc::new(event)).whole(&self.socket, &self.base, kind) {
+            self.socket.send(Outgoing::shared(whole));
         }
     }
 
@@ -176,14 +176,14 @@ impl Client {
             if self.sent(event) {
                 return;
             }
-            let Some(head) = encoded.open(&self.base, kind) else {
+            let Some(head) = encoded.open(&self.socket, &self.base, kind) else {
                 return;
             };
             let cursor = self.cursor_of(state, watermark);
             self.socket
-                .send(Outgoing::packet(head).with_tail(format!(",\"cursor\":\"{cursor}\"}}]")));
-        } else if let Some(whole) = encoded.whole(&self.base, kind) {
-            let message = Outgoing::packet(whole);
+                .send(Outgoing::shared(head).with_tail(format!(",\"cursor\":\"{cursor}\"}}]")));
+        } else if let Some(whole) = encoded.whole(&self.socket, &self.base, kind) {
+            let message = Outgoing::shared(whole);
             self.socket.send(if event.is_volatile() {
                 message.volatile()
             } else {

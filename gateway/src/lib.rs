@@ -7,6 +7,7 @@ mod chat;
 mod client;
 pub mod engine_io;
 pub mod hub;
+mod limits;
 pub mod socket_io;
 mod token_life;
 pub mod verbs;
@@ -16,6 +17,7 @@ use std::{sync::Arc, time::Duration};
 use actix_web::web;
 use hubbub_core::{Core, broker::BrokerError};
 
+pub use crate::limits::{SocketLimits, VerbRate};
 use crate::{
     hub::Hub,
     socket_io::{EngineServer, Namespace, SocketIoConfig},
@@ -26,6 +28,12 @@ use crate::{
 pub struct GatewayConfig {
     /// How much may wait for one socket, in bytes, before it is cut off.
     pub socket_queue: usize,
+    /// How much may wait for all sockets together, in bytes of memory, before the slowest are cut off.
+    pub socket_queue_total: usize,
+    /// How many sockets may be open.
+    pub socket_limits: SocketLimits,
+    /// How many verbs a second a socket may ask for; `None` is no limit.
+    pub socket_rate: Option<VerbRate>,
 }
 
 /// The gateway of this process.
@@ -41,10 +49,13 @@ impl Gateway {
     /// # Errors
     /// When the bus cannot be subscribed to.
     pub async fn start(core: Arc<Core>, config: GatewayConfig) -> Result<Self, BrokerError> {
-        let hub = Hub::start(Arc::clone(&core), config.socket_queue).await?;
+        let hub = Hub::start(Arc::clone(&core), &config).await?;
         let mut socket_io = SocketIoConfig::default();
         socket_io.engine.queue_limit = config.socket_queue;
+        socket_io.engine.total_limit = config.socket_queue_total;
         socket_io.engine.trust_forwarded = true;
+        // No verb takes any.
+        socket_io.max_attachment_bytes = socket_io.engine.max_payload;
         let chat: Arc<dyn Namespace> = Arc::new(chat::Chat::new(core, Arc::clone(&hub)));
         let server = socket_io::server(socket_io, [("/", chat)]);
         Ok(Self { hub, server })
@@ -71,6 +82,18 @@ impl Gateway {
     #[must_use]
     pub fn clients(&self) -> usize {
         self.hub.clients()
+    }
+
+    /// How many bytes of memory wait for clients to read.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.server.waiting_bytes()
+    }
+
+    /// How many sessions were cut off because their clients did not read.
+    #[must_use]
+    pub fn cut_off(&self) -> u64 {
+        self.server.cut_off()
     }
 
     /// Ends every session at the transport, so that clients come back elsewhere, and waits for that, at most this

@@ -8,6 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use hubbub_api::RateLimits;
 use hubbub_core::{BaseUrl, Secret, sid::AccountSid};
+use hubbub_gateway::{SocketLimits, VerbRate};
 
 pub(crate) use options::Options;
 
@@ -63,6 +64,10 @@ pub(crate) struct Config {
     pub(crate) demo: bool,
     /// Bytes.
     pub(crate) socket_queue: usize,
+    /// Bytes.
+    pub(crate) socket_queue_total: usize,
+    pub(crate) socket_limits: SocketLimits,
+    pub(crate) socket_rate: Option<VerbRate>,
     pub(crate) log: String,
 }
 
@@ -171,6 +176,30 @@ impl Config {
                 "HUBBUB_SOCKET_QUEUE",
                 "1MiB",
                 parse::size,
+            )?,
+            socket_queue_total: parse::or(
+                given.socket_queue_total.as_deref(),
+                "HUBBUB_SOCKET_QUEUE_TOTAL",
+                "256MiB",
+                parse::size,
+            )?,
+            socket_limits: SocketLimits {
+                per_user: Some(parse::or(
+                    given.sockets_per_user.as_deref(),
+                    "HUBBUB_SOCKETS_PER_USER",
+                    "1000",
+                    parse::sockets,
+                )?),
+                per_account: parse::some(
+                    given.sockets_per_account.as_deref(),
+                    "HUBBUB_SOCKETS_PER_ACCOUNT",
+                    parse::sockets,
+                )?,
+            },
+            socket_rate: parse::some(
+                given.socket_rate.as_deref(),
+                "HUBBUB_SOCKET_RATE",
+                parse::verb_rate,
             )?,
             log: parse::or(given.log.as_deref(), "HUBBUB_LOG", DEFAULT_LOG, parse::log)?,
         };

@@ -67,6 +67,14 @@ options! {
     demo "demo" "HUBBUB_DEMO";
     /// Bytes of events that may wait for one socket, such as 1MiB [default: 1MiB].
     socket_queue "socket-queue" "HUBBUB_SOCKET_QUEUE";
+    /// Bytes of memory that may wait for all sockets together, such as 256MiB [default: 256MiB].
+    socket_queue_total "socket-queue-total" "HUBBUB_SOCKET_QUEUE_TOTAL";
+    /// Sockets that a user may have open at one node [default: 1000].
+    sockets_per_user "sockets-per-user" "HUBBUB_SOCKETS_PER_USER";
+    /// Sockets that the users of an account may have open at one node [default: no limit].
+    sockets_per_account "sockets-per-account" "HUBBUB_SOCKETS_PER_ACCOUNT";
+    /// Verbs a second of one socket, such as 20 or 0.5 [default: no limit].
+    socket_rate "socket-rate" "HUBBUB_SOCKET_RATE";
     /// What is logged, such as info or hubbub_gateway=debug [default: info].
     log "log" "HUBBUB_LOG";
 }

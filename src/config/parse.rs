@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hubbub_api::Rate;
 use hubbub_core::{BaseUrl, Secret, sid::AccountSid};
+use hubbub_gateway::VerbRate;
 use url::Url;
 
 use super::Roles;
@@ -178,6 +179,19 @@ pub(super) fn rate(text: &str) -> Parsed<Rate> {
     })
 }
 
+pub(super) fn verb_rate(text: &str) -> Parsed<VerbRate> {
+    text.parse().ok().and_then(VerbRate::per_second).ok_or_else(|| {
+        format!("is '{text}'; right would be verbs a second, from 0.001 to 1000000, such as 20 or 0.5")
+    })
+}
+
+pub(super) fn sockets(text: &str) -> Parsed<usize> {
+    text.parse()
+        .ok()
+        .filter(|sockets| *sockets >= 1)
+        .ok_or_else(|| format!("is '{text}'; right would be a whole number of at least 1, such as 100"))
+}
+
 pub(super) fn size(text: &str) -> Parsed<usize> {
     const LEAST: usize = 16 * 1024;
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -186,6 +200,7 @@ pub(super) fn size(text: &str) -> Parsed<usize> {
         "" | "B" => 1,
         "KiB" | "K" | "k" => 1024,
         "MiB" | "M" => 1024 * 1024,
+        "GiB" | "G" => 1024 * 1024 * 1024,
         _ => 0,
     };
     number
@@ -219,6 +234,7 @@ mod tests {
         assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
         assert_eq!(size("1MiB"), Ok(1_048_576));
         assert_eq!(size("65536"), Ok(65_536));
+        assert_eq!(size("2GiB"), Ok(2_147_483_648));
         for wrong in ["", "7", "d", "-1d", "0s", "1w", "é"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
@@ -233,6 +249,18 @@ mod tests {
         assert_eq!(rows("10000"), Ok(10_000));
         for wrong in ["", "-1", "1.5", "many", "1000001"] {
             assert!(rows(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_sockets_are_whole_and_rates_may_be_fractions() {
+        assert_eq!(sockets("1"), Ok(1));
+        assert!(verb_rate("0.5").is_ok() && verb_rate("20").is_ok());
+        for wrong in ["", "0", "-1", "1.5", "many"] {
+            assert!(sockets(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["", "0", "-1", "NaN", "2000000", "fast"] {
+            assert!(verb_rate(wrong).is_err(), "{wrong}");
         }
     }
 

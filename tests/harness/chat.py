@@ -76,9 +76,9 @@ class Chat:
 
     # --- the app's side
 
-    async def person(self, identity, client="js-websocket", token=None, cursor=None, gateway=None):
+    async def person(self, identity, client="js-websocket", token=None, cursor=None, gateway=None, returns=False):
         """Connects somebody, with `initialized` received."""
-        somebody = Person(identity, client, self._driver)
+        somebody = Person(identity, client, self._driver, returns)
         self.people.append(somebody)
         return await somebody.connect(gateway or next(self._gateways), token or self.token(identity), cursor)
 

@@ -89,8 +89,10 @@ class JsClient:
         self.on_lifecycle = on_lifecycle
         self._name = driver.register(self)
 
-    async def open(self, url, auth, transports, upgrade):
-        await self._driver.ask("open", socket=self._name, url=url, auth=auth, transports=transports, upgrade=upgrade)
+    async def open(self, url, auth, transports, upgrade, returns):
+        await self._driver.ask(
+            "open", socket=self._name, url=url, auth=auth, transports=transports, upgrade=upgrade, returns=returns
+        )
 
     async def call(self, event, *args):
         return await self._driver.ask("emit", socket=self._name, event=event, args=args, ack=True)
@@ -109,22 +111,33 @@ class JsClient:
 
 
 class PythonClient:
-    def __init__(self, on_event, on_lifecycle):
-        self._client = socketio.AsyncClient(reconnection=False)
+    def __init__(self, on_event, on_lifecycle, returns):
+        self._client = socketio.AsyncClient(
+            reconnection=returns, reconnection_delay=0.1, reconnection_delay_max=0.5
+        )
         self._on_lifecycle = on_lifecycle
-        self._client.on("*", lambda event, *args: on_event(event, list(args)))
+        self._on_event = on_event
+        self._auth = None
+        self._client.on("*", self._heard)
         self._client.on("connect", lambda: on_lifecycle("connect", self._client.sid))
         self._client.on("connect_error", self._refused)
         self._client.on("disconnect", lambda *reason: on_lifecycle("disconnect", reason[0] if reason else None))
+
+    def _heard(self, event, *args):
+        # Whoever returns does so with the newest cursor.
+        if args and isinstance(args[0], dict) and args[0].get("cursor"):
+            self._auth = {**self._auth, "cursor": args[0]["cursor"]}
+        self._on_event(event, list(args))
 
     def _refused(self, data=None):
         known = data if isinstance(data, dict) else {"message": str(data), "data": None}
         self._on_lifecycle("connect_error", known)
 
-    async def open(self, url, auth, transports, upgrade):
-        del upgrade  # This client upgrades when both transports are allowed, which is its default.
+    async def open(self, url, auth, transports, upgrade, returns):
+        del upgrade, returns  # This client upgrades when both transports are allowed, which is its default.
+        self._auth = auth
         try:
-            await self._client.connect(url, auth=auth, transports=transports, wait=False)
+            await self._client.connect(url, auth=lambda: self._auth, transports=transports, wait=False)
         except socketio.exceptions.ConnectionError as error:
             self._on_lifecycle("connect_error", {"message": str(error), "data": None})
 
@@ -150,10 +163,11 @@ class PythonClient:
         await self._client.eio.disconnect(abort=True)
 
 
-def make_client(kind, driver, on_event, on_lifecycle):
+def make_client(kind, driver, on_event, on_lifecycle, returns=False):
+    """With `returns` the client's own reconnection is on, with the newest cursor."""
     family, transports, upgrade = CLIENTS[kind]
     if family == "js":
         client = JsClient(driver, on_event, on_lifecycle)
     else:
-        client = PythonClient(on_event, on_lifecycle)
-    return client, {"transports": transports, "upgrade": upgrade}
+        client = PythonClient(on_event, on_lifecycle, returns)
+    return client, {"transports": transports, "upgrade": upgrade, "returns": returns}

@@ -49,7 +49,7 @@ def matches(event, expected):
 
 
 class Person:
-    def __init__(self, identity, kind, driver):
+    def __init__(self, identity, kind, driver, returns=False):
         self.identity = identity
         self.heard = []
         self.initialized = None
@@ -57,10 +57,12 @@ class Person:
         self.cursor = None
         self.ended = None
         self.connected = False
+        self.connections = 0
+        self.losses = []
         self._refusal = None
         self._taken = set()
         self._news = asyncio.Event()
-        self._client, self._options = make_client(kind, driver, self._on_event, self._on_lifecycle)
+        self._client, self._options = make_client(kind, driver, self._on_event, self._on_lifecycle, returns)
 
     # --- connection
 
@@ -88,6 +90,12 @@ class Person:
     async def is_disconnected(self, within=10):
         await self._until(lambda: self.ended is not None, within, "disconnected")
         return self.ended
+
+    async def is_back(self, times=1, within=20):
+        """Has lost the connection and come back by itself, so often, and heard what it missed."""
+        await self._until(
+            lambda: self.connections > times and self.ended is None and self.synced, within, f"back {times} times"
+        )
 
     async def is_synced(self, within=10):
         await self._until(lambda: self.synced, within, "synced")
@@ -175,10 +183,13 @@ class Person:
     def _on_lifecycle(self, kind, value):
         if kind == "connect":
             self.connected = True
+            self.connections += 1
+            self.ended = None
         elif kind == "connect_error":
             self._refusal = value
         else:
             self.ended = value or "disconnected"
+            self.losses.append(self.ended)
         self._news.set()
 
     async def _until(self, condition, within, because):

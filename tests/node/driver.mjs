@@ -1,6 +1,7 @@
 // Drives sockets of the official client for the Python suites: one JSON object a line, in and out.
 //
-//   in   {id, op: "open", socket, url, auth, transports, upgrade}   {id, op: "emit", socket, event, args, ack}
+//   in   {id, op: "open", socket, url, auth, transports, upgrade, returns}
+//        {id, op: "emit", socket, event, args, ack}
 //        {id, op: "transport" | "disconnect" | "cut", socket}
 //   out  {id, ok: true, value} or {id, ok: false, error}            the answer to one request
 //        {socket, event, args}                                      what a socket received
@@ -20,12 +21,16 @@ function socketNamed(name) {
 }
 
 const operations = {
-  open({ socket: name, url, auth, transports, upgrade }) {
+  open({ socket: name, url, auth, transports, upgrade, returns }) {
+    let latest = auth;
     const socket = io(url, {
-      auth,
+      // Whoever returns does so with the newest cursor.
+      auth: (give) => give(latest),
       upgrade,
       forceNew: true,
-      reconnection: false,
+      reconnection: Boolean(returns),
+      reconnectionDelay: 100,
+      reconnectionDelayMax: 500,
       timeout: 10_000,
       ...(transports ? { transports } : {}),
     });
@@ -35,6 +40,9 @@ const operations = {
       say({ socket: name, lifecycle: "connect_error", value: { message: error.message, data: error.data ?? null } }),
     );
     socket.on("disconnect", (reason) => say({ socket: name, lifecycle: "disconnect", value: reason }));
+    socket.onAny((event, ...args) => {
+      if (args[0]?.cursor) latest = { ...auth, cursor: args[0].cursor };
+    });
     socket.onAny((event, ...args) => say({ socket: name, event, args }));
   },
 

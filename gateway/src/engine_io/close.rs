@@ -21,6 +21,8 @@ pub enum CloseReason {
     PayloadTooLarge,
     /// The outbound queue passed its limit: the client reads too slowly.
     SlowConsumer,
+    /// The client went on asking for far more than it may.
+    Flooding,
     /// The client joined no namespace in time.
     ConnectTimeout,
     /// We ended the transport; clients come back.
@@ -42,6 +44,7 @@ impl CloseReason {
             Self::ProtocolError => "protocol_error",
             Self::PayloadTooLarge => "payload_too_large",
             Self::SlowConsumer => "slow_consumer",
+            Self::Flooding => "flooding",
             Self::ConnectTimeout => "connect_timeout",
             Self::ServerClose => "server_close",
             Self::ServerShutdown => "server_shutdown",
@@ -64,7 +67,7 @@ impl CloseReason {
             }
             Self::ServerShutdown => Some(1001),
             Self::ProtocolError => Some(1002),
-            Self::ConnectTimeout => Some(1008),
+            Self::ConnectTimeout | Self::Flooding => Some(1008),
             Self::PayloadTooLarge => Some(1009),
             Self::TransportClose | Self::PingTimeout | Self::SlowConsumer => None,
         }

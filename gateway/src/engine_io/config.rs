@@ -38,6 +38,9 @@ pub struct EngineConfig {
     /// How much may wait for one client, in bytes, before it is cut off. One message more than an empty
     /// queue always fits, however long it is.
     pub queue_limit: usize,
+    /// How much may wait for all clients together, in bytes of memory, before those are cut off that have kept us
+    /// waiting longest.
+    pub total_limit: usize,
     /// How much of a client's input may wait for its handlers, in bytes, before we stop reading from it.
     pub backlog_limit: usize,
     /// How long a POST is held for the handlers of its packets, so that the next GET finds their answers.
@@ -63,6 +66,7 @@ impl Default for EngineConfig {
             upgrade_timeout: Duration::from_secs(10),
             max_payload: 1_000_000,
             queue_limit: 1024 * 1024,
+            total_limit: 256 * 1024 * 1024,
             backlog_limit: 256 * 1024,
             post_wait: Duration::from_secs(1),
             close_wait: Duration::from_secs(30),

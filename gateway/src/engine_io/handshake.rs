@@ -18,6 +18,13 @@ const FORGOTTEN: [&str; 10] = [
     "upgrade",
 ];
 
+/// Most bytes of a host name with its port.
+const MOST_HOST: usize = 300;
+
+/// Most bytes of the query, and of all headers together. What is longer is not kept: a session lives long, and the
+/// client chooses how many there are.
+const MOST_KEPT: usize = 4 * 1024;
+
 /// The request that opened a session, copied into a few hundred bytes. `Debug` shows nothing of it, for
 /// headers and queries carry secrets.
 pub struct Handshake {
@@ -42,6 +49,7 @@ impl Handshake {
             .or(connected);
         let host = forwarded("x-forwarded-host")
             .or_else(|| header("host"))
+            .filter(|host| host.len() <= MOST_HOST)
             .unwrap_or_default();
         let secure =
             forwarded("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
@@ -51,7 +59,9 @@ impl Handshake {
             if name.starts_with("sec-") || FORGOTTEN.contains(&name) {
                 continue;
             }
-            if let Ok(value) = value.to_str() {
+            if let Ok(value) = value.to_str()
+                && headers.len() + name.len() + value.len() < MOST_KEPT
+            {
                 headers.extend([name, "\0", value, "\0"]);
             }
         }
@@ -59,7 +69,12 @@ impl Handshake {
             peer,
             secure,
             host: host.into(),
-            query: head.uri.query().unwrap_or_default().into(),
+            query: head
+                .uri
+                .query()
+                .filter(|query| query.len() <= MOST_KEPT)
+                .unwrap_or_default()
+                .into(),
             headers: headers.into(),
         }
     }
@@ -136,6 +151,22 @@ mod tests {
         assert_eq!(handshake.header("upgrade"), None);
         assert_eq!(handshake.query("name").as_deref(), Some("Jürgen M"));
         assert_eq!(handshake.query("token"), None);
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_kept() {
+        let long = "x".repeat(MOST_KEPT + 1);
+        let request = TestRequest::with_uri(&format!("/?a={long}"))
+            .insert_header(("host", long.clone()))
+            .insert_header(("cookie", long))
+            .insert_header(("x-short", "kept"))
+            .finish();
+        let handshake = Handshake::from_head(request.head(), false);
+        assert_eq!((handshake.host(), handshake.query("a")), ("", None));
+        assert_eq!(
+            (handshake.header("cookie"), handshake.header("x-short")),
+            (None, Some("kept"))
+        );
     }
 
     #[test]

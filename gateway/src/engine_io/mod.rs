@@ -11,12 +11,15 @@ mod config;
 mod cors;
 mod handshake;
 mod heartbeat;
+mod ledger;
 mod listener;
 mod outgoing;
 pub mod packet;
 pub mod payload;
 mod polling;
+mod queue;
 mod registry;
+mod relief;
 mod request;
 mod server;
 mod session;
@@ -28,6 +31,7 @@ pub use self::{
     close::CloseReason,
     config::{EngineConfig, Origins},
     handshake::Handshake,
+    ledger::Shared,
     listener::listen,
     outgoing::{MAX_ATTACHMENTS, Outgoing},
     packet::Message,

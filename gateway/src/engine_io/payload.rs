@@ -26,6 +26,11 @@ impl PayloadWriter {
         self.packets
     }
 
+    /// How long the body is.
+    pub(super) fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
     /// Starts the next packet and lends the body to write it to.
     pub(super) fn packet(&mut self) -> &mut String {
         if self.packets > 0 {

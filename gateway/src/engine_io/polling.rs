@@ -24,6 +24,9 @@ use super::{
     session::{OutputHold, Session},
 };
 
+/// So many packets of one body are taken before others get their turn.
+const MOST_IN_A_TURN: usize = 128;
+
 const PACKETS: &str = "text/plain; charset=UTF-8";
 
 /// A reply, before the headers that all of them get.
@@ -41,17 +44,20 @@ pub(super) async fn serve(request: HttpRequest, body: Payload, registry: Arc<Reg
         cors::allow_preflight(request.headers(), &mut response);
         return response.finish();
     }
-    let (status, reply) = match answer(&request, body, &registry).await {
-        Ok(reply) => (StatusCode::OK, reply),
-        Err(refusal) => (
-            refusal.status(),
+    let mut response = HttpResponse::build(StatusCode::OK);
+    let reply = match answer(&request, body, &registry).await {
+        Ok(reply) => reply,
+        Err(refusal) => {
+            response.status(refusal.status());
+            if let Some(seconds) = refusal.retry_after() {
+                response.insert_header((header::RETRY_AFTER, seconds));
+            }
             Reply {
                 content_type: "application/json",
                 body: refusal.body(),
-            },
-        ),
+            }
+        }
     };
-    let mut response = HttpResponse::build(status);
     cors::allow(origins, request.headers(), &mut response);
     response
         .insert_header((header::CONTENT_TYPE, reply.content_type))
@@ -125,16 +131,29 @@ async fn post(
     let body = timeout(ping_interval + ping_timeout, read(request, body, max_payload)).await;
     let body = body.map_err(|_| Refusal::BadRequest)??;
     let body = ByteString::try_from(body.freeze()).map_err(|_| violated(session))?;
-    let hold = session.hold_output();
-    for packet in payload::decode(&body) {
+    let mut hold = Some(session.hold_output());
+    for (place, packet) in payload::decode(&body).enumerate() {
         let received = packet
             .map_err(|_| CloseReason::ProtocolError)
             .and_then(|packet| session.receive(packet));
         if received.is_err() {
             return Err(violated(session));
         }
+        if place % MOST_IN_A_TURN == MOST_IN_A_TURN - 1 {
+            rest(session, &mut hold).await;
+        }
     }
-    Ok(settle(session, hold).await)
+    settle(session, &mut hold).await;
+    Ok(hold)
+}
+
+/// Lets others have their turn, and the handlers work off what is over the limit: one body holds thousands of packets.
+async fn rest(session: &Session, hold: &mut Option<OutputHold>) {
+    tokio::task::yield_now().await;
+    let limit = session.config().backlog_limit;
+    if session.handler().is_some_and(|handler| handler.backlog() > limit) {
+        settle(session, hold).await;
+    }
 }
 
 fn violated(session: &Session) -> Refusal {
@@ -167,13 +186,12 @@ async fn read(request: &HttpRequest, mut body: Payload, limit: usize) -> Result<
 /// Holds the answer until the handlers are done, so that a GET sent after it finds their output, or until a
 /// GET waits for some already; not for long, unless so much waits that the client has to be slowed down. Then
 /// its GETs are not kept waiting as well.
-async fn settle(session: &Session, hold: OutputHold) -> Option<OutputHold> {
+async fn settle(session: &Session, hold: &mut Option<OutputHold>) {
     let EngineConfig {
         post_wait,
         backlog_limit,
         ..
     } = *session.config();
-    let mut hold = Some(hold);
     while let Some(handler) = session.handler() {
         let settled = Arc::clone(&handler).settled();
         let is_settled = if hold.is_some() {
@@ -185,7 +203,6 @@ async fn settle(session: &Session, hold: OutputHold) -> Option<OutputHold> {
         if is_settled || handler.backlog() <= backlog_limit {
             break;
         }
-        hold = None;
+        *hold = None;
     }
-    hold
 }

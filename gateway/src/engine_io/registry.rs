@@ -6,7 +6,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -20,11 +20,19 @@ use super::{
     close::CloseReason,
     config::EngineConfig,
     handshake::Handshake,
+    ledger::Ledger,
+    relief,
     request::{Refusal, RequestedTransport, origin},
     session::{Session, SessionHandler},
     sid::Sid,
     timers::Timers,
 };
+
+/// A drain ends so many sessions in one go…
+const DRAIN_TICK: Duration = Duration::from_millis(20);
+
+/// …as that their clients come back elsewhere one after the other, if there is time for it.
+const DRAIN_PACE: Duration = Duration::from_millis(1);
 
 /// The application of an endpoint.
 pub trait EngineService: Send + Sync + 'static {
@@ -39,9 +47,11 @@ pub(super) struct Registry {
     config: EngineConfig,
     service: Arc<dyn EngineService>,
     timers: Arc<Timers>,
+    ledger: Arc<Ledger>,
     sessions: RwLock<HashMap<Sid, Arc<Session>>>,
     per_peer: Mutex<HashMap<IpAddr, usize>>,
     open: AtomicUsize,
+    cut_off: AtomicU64,
     is_draining: AtomicBool,
     /// The last session was removed.
     emptied: Notify,
@@ -50,12 +60,14 @@ pub(super) struct Registry {
 impl Registry {
     pub(super) fn new(config: EngineConfig, service: Arc<dyn EngineService>) -> Self {
         Self {
+            ledger: Ledger::new(config.total_limit),
             config,
             service,
             timers: Arc::default(),
             sessions: RwLock::default(),
             per_peer: Mutex::default(),
             open: AtomicUsize::new(0),
+            cut_off: AtomicU64::new(0),
             is_draining: AtomicBool::new(false),
             emptied: Notify::new(),
         }
@@ -67,6 +79,22 @@ impl Registry {
 
     pub(super) fn timers(&self) -> &Arc<Timers> {
         &self.timers
+    }
+
+    /// What waits for all clients.
+    pub(super) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Makes room if too much waits. Nobody may hold a session's lock here.
+    pub(super) fn relieve(&self) {
+        if !self.ledger.is_over() {
+            return;
+        }
+        // Whoever comes meanwhile goes on: room is being made.
+        if let Some(_busy) = self.ledger.begin_relief() {
+            relief::relieve(&self.ledger, self.sessions.read().values().cloned().collect());
+        }
     }
 
     /// Sessions that are open for the application.
@@ -153,9 +181,17 @@ impl Registry {
         Ok(())
     }
 
+    /// Sessions that were cut off because their clients did not read.
+    pub(super) fn cut_off(&self) -> u64 {
+        self.cut_off.load(Ordering::Relaxed)
+    }
+
     /// Takes back what [`Self::open`] counted. Called once for each session.
-    pub(super) fn count_closed(&self, session: &Session) {
+    pub(super) fn count_closed(&self, session: &Session, reason: CloseReason) {
         self.open.fetch_sub(1, Ordering::Relaxed);
+        if reason == CloseReason::SlowConsumer {
+            self.cut_off.fetch_add(1, Ordering::Relaxed);
+        }
         if self.config.max_sessions_per_peer.is_some()
             && let Some(peer) = session.handshake().peer_addr()
             && let Entry::Occupied(mut count) = self.per_peer.lock().entry(peer)
@@ -178,10 +214,8 @@ impl Registry {
     /// Lets nobody in any more, ends all sessions and waits until their clients know, or the time is over.
     pub(super) async fn shutdown(&self, bound: Duration) {
         self.is_draining.store(true, Ordering::SeqCst);
-        let sessions: Vec<_> = self.sessions.read().values().cloned().collect();
-        for session in sessions {
-            session.close(CloseReason::ServerShutdown);
-        }
+        let deadline = tokio::time::Instant::now() + bound;
+        self.close_all(bound / 5 * 4).await;
         let emptied = async {
             loop {
                 let emptied = self.emptied.notified();
@@ -191,11 +225,29 @@ impl Registry {
                 emptied.await;
             }
         };
-        if tokio::time::timeout(bound, emptied).await.is_err() {
+        if tokio::time::timeout_at(deadline, emptied).await.is_err() {
             tracing::info!(
                 left = self.sessions.read().len(),
                 "some clients did not hear of the shutdown"
             );
+        }
+    }
+
+    /// Ends all sessions, spread over some time, so that clients do not come back in one moment.
+    async fn close_all(&self, bound: Duration) {
+        let sessions: Vec<_> = self.sessions.read().values().cloned().collect();
+        let spread = bound.min(DRAIN_PACE * u32::try_from(sessions.len()).unwrap_or(u32::MAX));
+        let ticks = usize::try_from(spread.as_millis() / DRAIN_TICK.as_millis()).unwrap_or(usize::MAX);
+        let mut portions = sessions
+            .chunks(sessions.len().div_ceil(ticks.max(1)).max(1))
+            .peekable();
+        while let Some(portion) = portions.next() {
+            for session in portion {
+                session.close(CloseReason::ServerShutdown);
+            }
+            if portions.peek().is_some() {
+                tokio::time::sleep(DRAIN_TICK).await;
+            }
         }
     }
 }

@@ -91,6 +91,11 @@ impl Refusal {
         }
     }
 
+    /// Seconds after which it is worth trying again.
+    pub(super) fn retry_after(&self) -> Option<u32> {
+        matches!(self, Self::Unavailable(_)).then_some(1)
+    }
+
     /// The JSON body that the protocol asks for.
     pub(super) fn body(&self) -> String {
         let (code, message) = match self {

@@ -49,8 +49,20 @@ impl EngineServer {
         self.registry.open_sessions()
     }
 
-    /// Refuses new sessions with 503, ends all others at the transport, so that clients come back elsewhere,
-    /// and waits until they know, at most for `bound`.
+    /// How many bytes of memory wait for clients to read, or to finish what they say.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.registry.ledger().bytes()
+    }
+
+    /// How many sessions were cut off because their clients did not read.
+    #[must_use]
+    pub fn cut_off(&self) -> u64 {
+        self.registry.cut_off()
+    }
+
+    /// Refuses new sessions with 503, ends all others at the transport, so that clients come back elsewhere, not all
+    /// of them in one moment, and waits until they know, at most for `bound`.
     pub async fn shutdown(&self, bound: Duration) {
         self.registry.shutdown(bound).await;
     }

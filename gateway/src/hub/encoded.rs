@@ -10,12 +10,16 @@ use hubbub_core::{
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use crate::socket_io::{encode_event, encode_open_event};
+use crate::socket_io::{Shared, Socket, encode_event, encode_open_event};
+
+/// Encodings for so many base URLs are kept. Clients choose the URL, where the operator does not: what each of
+/// thousands calls this server by is rendered for it alone.
+const MOST_KEPT: usize = 8;
 
 /// An event with its encodings so far.
 pub(crate) struct Encoded {
     pub(crate) event: Arc<Event>,
-    packets: Mutex<SmallVec<[(BaseUrl, EventKind, ByteString); 1]>>,
+    packets: Mutex<SmallVec<[(BaseUrl, EventKind, Shared); 1]>>,
 }
 
 impl Encoded {
@@ -27,21 +31,26 @@ impl Encoded {
     }
 
     /// The packet without its end: each socket appends its cursor.
-    pub(crate) fn open(&self, base: &BaseUrl, kind: EventKind) -> Option<ByteString> {
-        self.packet(base, kind, |json| encode_open_event("/", kind.name(), json))
+    pub(crate) fn open(&self, socket: &Socket, base: &BaseUrl, kind: EventKind) -> Option<Shared> {
+        self.packet(socket, base, kind, |json| {
+            encode_open_event("/", kind.name(), json)
+        })
     }
 
     /// The whole packet, for events that no cursor covers.
-    pub(crate) fn whole(&self, base: &BaseUrl, kind: EventKind) -> Option<ByteString> {
-        self.packet(base, kind, |json| Some(encode_event("/", kind.name(), json)))
+    pub(crate) fn whole(&self, socket: &Socket, base: &BaseUrl, kind: EventKind) -> Option<Shared> {
+        self.packet(socket, base, kind, |json| {
+            Some(encode_event("/", kind.name(), json))
+        })
     }
 
     fn packet(
         &self,
+        socket: &Socket,
         base: &BaseUrl,
         kind: EventKind,
         encode: impl FnOnce(&str) -> Option<ByteString>,
-    ) -> Option<ByteString> {
+    ) -> Option<Shared> {
         let mut packets = self.packets.lock();
         if let Some((_, _, packet)) = packets
             .iter()
@@ -49,8 +58,10 @@ impl Encoded {
         {
             return Some(packet.clone());
         }
-        let packet = encode(&self.event.render(base, kind))?;
-        packets.push((base.clone(), kind, packet.clone()));
+        let packet = socket.share(encode(&self.event.render(base, kind))?);
+        if packets.len() < MOST_KEPT {
+            packets.push((base.clone(), kind, packet.clone()));
+        }
         Some(packet)
     }
 }

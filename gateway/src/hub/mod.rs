@@ -19,7 +19,7 @@ use std::{
 };
 
 use hubbub_core::{
-    Core, Timestamp,
+    Core, Result, Timestamp,
     broker::BrokerError,
     events::{
         Event, EventKind,
@@ -35,7 +35,12 @@ use self::{
     encoded::Encoded,
     room::{Followup, Room},
 };
-use crate::{client::Client, verbs::Typing};
+use crate::{
+    GatewayConfig,
+    client::Client,
+    limits::{AccountSockets, SocketLimits, VerbRate},
+    verbs::Typing,
+};
 
 pub(crate) use resume::Start;
 
@@ -52,6 +57,10 @@ pub struct Hub {
     watermark: AtomicI64,
     /// How much may wait for one socket, in bytes.
     socket_queue: usize,
+    socket_limits: SocketLimits,
+    accounts: AccountSockets,
+    /// How many verbs a second a socket may ask for.
+    pub(crate) verb_rate: Option<VerbRate>,
     /// Who types, of this process's clients.
     pub(crate) typing: Arc<Typing>,
 }
@@ -61,7 +70,7 @@ impl Hub {
     ///
     /// # Errors
     /// When the bus cannot be subscribed to.
-    pub async fn start(core: Arc<Core>, socket_queue: usize) -> Result<Arc<Self>, BrokerError> {
+    pub async fn start(core: Arc<Core>, config: &GatewayConfig) -> Result<Arc<Self>, BrokerError> {
         let subscription = core.bus.subscribe().await?;
         let shared = core.bus.crosses_processes();
         let typing = Typing::start(core.publisher.clone());
@@ -72,7 +81,10 @@ impl Hub {
             rooms: Mutex::new(HashMap::new()),
             users: Mutex::new(HashMap::new()),
             watermark: AtomicI64::new(Timestamp::now().0),
-            socket_queue,
+            socket_queue: config.socket_queue,
+            socket_limits: config.socket_limits,
+            accounts: AccountSockets::default(),
+            verb_rate: config.socket_rate,
         });
         hub.core
             .publisher
@@ -123,17 +135,33 @@ impl Hub {
         }
     }
 
+    /// Whether there is room for one more socket like this.
+    ///
+    /// # Errors
+    /// 20429 when its user, or its account, has as many sockets as it may.
+    pub(crate) fn check_limits(&self, client: &Client) -> Result<()> {
+        let open = self.clients_of(client.service, client.identity.as_str()).len();
+        self.socket_limits.check_user(client.identity.as_str(), open)?;
+        self.accounts.check(&self.socket_limits, client.account)
+    }
+
     /// Lets a client in: from now on its user's joins and leaves reach it.
-    fn enter(&self, client: &Arc<Client>) {
+    ///
+    /// # Errors
+    /// As [`Self::check_limits`].
+    pub(crate) fn enter(&self, client: &Arc<Client>) -> Result<()> {
         let topic = Topic::user(client.service, client.identity.as_str());
+        let key = (client.service, client.identity.as_str().to_owned());
         let mut users = self.users.lock();
-        let clients = users
-            .entry((client.service, client.identity.as_str().to_owned()))
-            .or_default();
+        let open = users.get(&key).map_or(0, Vec::len);
+        self.socket_limits.check_user(&key.1, open)?;
+        self.accounts.add(&self.socket_limits, client.account)?;
+        let clients = users.entry(key).or_default();
         if clients.is_empty() {
             self.buckets.interest(topic);
         }
         clients.push(Arc::clone(client));
+        Ok(())
     }
 
     /// Forgets a client whose socket is over.
@@ -142,7 +170,11 @@ impl Hub {
             let key = (client.service, client.identity.as_str().to_owned());
             let mut users = self.users.lock();
             if let Some(clients) = users.get_mut(&key) {
+                let before = clients.len();
                 clients.retain(|other| other.id != client.id);
+                if clients.len() < before {
+                    self.accounts.remove(client.account);
+                }
                 if clients.is_empty() {
                     users.remove(&key);
                     self.buckets.no_interest(Topic::user(key.0, &key.1));

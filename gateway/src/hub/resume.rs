@@ -36,12 +36,11 @@ pub(crate) struct Start {
 }
 
 impl Hub {
-    /// Gives a new client its seats, and finds what it missed since its cursor. It goes on holding live events back.
+    /// Gives a client that has entered its seats, and finds what it missed since its cursor. It goes on holding live events back.
     ///
     /// # Errors
     /// Whatever the database refuses.
     pub(crate) async fn admit(self: &Arc<Self>, client: &Arc<Client>, cursor: Option<&str>) -> Result<Start> {
-        self.enter(client);
         let own = Topic::user(client.service, client.identity.as_str());
         self.buckets.bound([own]).await;
         let asked = Timestamp::now();

@@ -75,7 +75,9 @@ impl Input {
             Self::Packet(packet, attachments) => {
                 let text = match &packet.body {
                     Body::Connect(auth) => auth.as_ref().map_or(0, |auth| auth.len()),
-                    Body::Event { args, .. } => args.iter().map(|arg| arg.len()).sum(),
+                    Body::Event { args, .. } => {
+                        mem::size_of_val(args.as_slice()) + args.iter().map(|arg| arg.len()).sum::<usize>()
+                    }
                     Body::Disconnect | Body::Ack(_) => 0,
                 };
                 text + attachments.iter().map(Bytes::len).sum::<usize>()
@@ -207,13 +209,7 @@ impl Connection {
                 None if self.state.lock().ended.contains(&packet.namespace) => {}
                 None => self.session.close(CloseReason::ProtocolError),
             },
-            Input::PutOut(socket) => {
-                let by = Instant::now() + self.shared.config.connect_timeout;
-                if self.leave(&socket, CloseReason::ServerDisconnect) && self.state.lock().joined.is_empty() {
-                    self.state.lock().join_by = Some(by);
-                    self.session.schedule(by);
-                }
-            }
+            Input::PutOut(socket) => self.put_out_now(&socket),
             Input::Over(reason) => {
                 let joined = mem::take(&mut self.state.lock().joined);
                 for Joined { socket, handler } in joined {
@@ -228,12 +224,20 @@ impl Connection {
         }
     }
 
+    fn put_out_now(&self, socket: &Socket) {
+        let by = Instant::now() + self.shared.config.connect_timeout;
+        if self.leave(socket, CloseReason::ServerDisconnect) && self.state.lock().joined.is_empty() {
+            self.state.lock().join_by = Some(by);
+            self.session.schedule(by);
+        }
+    }
+
     async fn connect(&self, namespace: ByteString, auth: Option<ByteString>) {
         if self.find(&namespace).is_some() {
             return self.session.close(CloseReason::ProtocolError);
         }
         let Some((name, application)) = self.shared.namespaces.get_key_value(&*namespace) else {
-            return self.refuse(namespace, &Refusal::new("Invalid namespace"));
+            return self.refuse(&namespace, &Refusal::new("Invalid namespace"));
         };
         // The name is shared by all sockets; a slice of the packet would keep the whole of it in memory.
         let socket = Socket::new(name.clone(), Arc::clone(&self.session), self.this.clone());
@@ -242,7 +246,7 @@ impl Connection {
             Ok(handler) => handler,
             Err(refusal) => {
                 socket.end();
-                return self.refuse(namespace, &refusal);
+                return self.refuse(&namespace, &refusal);
             }
         };
         {
@@ -254,14 +258,19 @@ impl Connection {
                 handler: Arc::clone(&handler),
             });
         }
-        socket.accept();
-        handler.connected().await;
+        if socket.accept() {
+            handler.connected().await;
+        } else {
+            socket.say_disconnect();
+            self.put_out_now(&socket);
+        }
     }
 
-    fn refuse(&self, namespace: ByteString, refusal: &Refusal) {
-        let packet = encode::refused(&namespace, &refusal.message, refusal.data.as_ref());
+    fn refuse(&self, namespace: &str, refusal: &Refusal) {
+        let packet = encode::refused(namespace, &refusal.message, refusal.data.as_ref());
         self.session.send(Outgoing::packet(packet));
-        self.remember_end(namespace);
+        // A slice of the packet would keep the whole of it in memory.
+        self.remember_end(namespace.into());
     }
 
     async fn deliver(&self, joined: Joined, body: Body, attachments: Vec<Bytes>) {

@@ -10,6 +10,7 @@ mod connection;
 mod encode;
 mod namespace;
 pub mod packet;
+mod placeholders;
 mod server;
 mod socket;
 
@@ -19,4 +20,4 @@ pub use self::{
     server::{SocketIoConfig, server},
     socket::{AckSender, Socket},
 };
-pub use crate::engine_io::{CloseReason, EngineServer, Handshake, Outgoing};
+pub use crate::engine_io::{CloseReason, EngineServer, Handshake, Outgoing, Shared};

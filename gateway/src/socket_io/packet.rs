@@ -3,14 +3,21 @@
 //! Strict where the reference is: an error means that the whole connection is to be closed. The JSON is
 //! checked, but stays text.
 
+use std::fmt;
+
 use bytestring::ByteString;
-use serde_json::{Value, value::RawValue};
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
+use super::placeholders;
 use crate::engine_io::MAX_ATTACHMENTS;
 
 /// Namespaces are short names; a long one is an attempt at something else.
 const MAX_NAMESPACE: usize = 256;
+
+/// Most elements of an event or an ack: each takes far more memory than its two bytes on the wire.
+const MAX_ELEMENTS: usize = 256;
 
 /// JavaScript's largest exact integer; ids beyond it could not be answered exactly.
 const MAX_ACK_ID: u64 = (1 << 53) - 1;
@@ -114,7 +121,7 @@ pub fn decode(text: &ByteString) -> Result<Packet, PacketError> {
         }
     };
     if is_binary {
-        check_placeholders(data, attachments)?;
+        placeholders::check(data, attachments)?;
     }
     let namespace = if namespace == "/" {
         ByteString::from_static("/")
@@ -181,10 +188,37 @@ fn connect_data(text: &ByteString, id: Option<u64>, data: &str) -> Result<Option
     Ok(Some(text.slice_ref(value.get())))
 }
 
-/// The elements of a JSON array, as text.
-fn elements(data: &str) -> Result<SmallVec<[&RawValue; 2]>, PacketError> {
-    let elements: Vec<&RawValue> = serde_json::from_str(data).map_err(|_| PacketError::Payload)?;
-    Ok(elements.into())
+/// The elements of a JSON array, as text. However deep they are nested, that takes neither stack nor much time.
+fn elements(data: &str) -> Result<Elements<'_>, PacketError> {
+    let mut json = serde_json::Deserializer::from_str(data);
+    let elements = json
+        .deserialize_seq(ElementsVisitor)
+        .map_err(|_| PacketError::Payload)?;
+    json.end().map_err(|_| PacketError::Payload)?;
+    Ok(elements)
+}
+
+type Elements<'a> = SmallVec<[&'a RawValue; 2]>;
+
+struct ElementsVisitor;
+
+impl<'de> Visitor<'de> for ElementsVisitor {
+    type Value = Elements<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of few elements")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut elements = SmallVec::new();
+        while let Some(element) = array.next_element()? {
+            if elements.len() == MAX_ELEMENTS {
+                return Err(A::Error::custom("too many elements"));
+            }
+            elements.push(element);
+        }
+        Ok(elements)
+    }
 }
 
 fn event(text: &ByteString, ack: Option<u64>, data: &str) -> Result<Body, PacketError> {
@@ -207,25 +241,6 @@ fn event_name(text: &ByteString, raw: &str) -> Result<ByteString, PacketError> {
         Some(b'-' | b'0'..=b'9') => Ok(text.slice_ref(raw)),
         _ => Err(PacketError::Payload),
     }
-}
-
-fn check_placeholders(data: &str, attachments: usize) -> Result<(), PacketError> {
-    let value: Value = serde_json::from_str(data).map_err(|_| PacketError::Payload)?;
-    let mut unchecked = vec![&value];
-    while let Some(value) = unchecked.pop() {
-        match value {
-            Value::Array(elements) => unchecked.extend(elements),
-            Value::Object(fields) if fields.get("_placeholder") == Some(&Value::Bool(true)) => {
-                let number = fields.get("num").and_then(Value::as_u64);
-                if number.is_none_or(|number| number >= attachments as u64) {
-                    return Err(PacketError::Placeholder);
-                }
-            }
-            Value::Object(fields) => unchecked.extend(fields.values()),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

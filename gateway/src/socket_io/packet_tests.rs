@@ -177,3 +177,14 @@ fn everything_else() {
         Err(PacketError::Namespace)
     );
 }
+
+#[test]
+fn elements_are_limited_and_may_be_nested_however_deep() {
+    let many = |count: usize| ByteString::from(format!("2[\"m\"{}]", ",1".repeat(count)));
+    assert!(decode(&many(255)).is_ok());
+    assert_eq!(decode(&many(256)), Err(PacketError::Payload));
+    let deep = format!("2[\"m\",{}{}]", "[".repeat(400_000), "]".repeat(400_000));
+    assert!(decode(&deep.into()).is_ok(), "it stays text");
+    let deep = format!("51-[\"m\",{}{}]", "[".repeat(400_000), "]".repeat(400_000));
+    assert_eq!(decode(&deep.into()), Err(PacketError::Payload));
+}

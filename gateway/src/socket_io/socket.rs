@@ -13,7 +13,7 @@ use bytestring::ByteString;
 use serde::Serialize;
 
 use super::{connection::Connection, encode};
-use crate::engine_io::{CloseReason, Handshake, Outgoing, Session, Sid};
+use crate::engine_io::{CloseReason, Handshake, Outgoing, Session, Shared, Sid};
 
 const PENDING: u8 = 0;
 const CONNECTED: u8 = 1;
@@ -61,6 +61,12 @@ impl Socket {
         self.0.session.handshake()
     }
 
+    /// Makes an encoded packet that many sockets send: its memory is counted once.
+    #[must_use]
+    pub fn share(&self, packet: ByteString) -> Shared {
+        self.0.session.share(packet)
+    }
+
     /// Queues an encoded packet of this socket's namespace. False when it will not be sent: the client was not
     /// let in yet or is gone, a volatile packet found no room, or there was no room at all, which ends the
     /// connection.
@@ -95,9 +101,7 @@ impl Socket {
         if self.0.status.swap(OVER, Ordering::AcqRel) != CONNECTED {
             return;
         }
-        self.0
-            .session
-            .send(Outgoing::packet(encode::disconnect(self.namespace())));
+        self.say_disconnect();
         if let Some(connection) = self.0.connection.upgrade() {
             connection.put_out(self.clone());
         }
@@ -106,6 +110,11 @@ impl Socket {
     /// Ends the connection under all its namespaces, after what is queued. Clients come back by themselves.
     pub fn close_transport(&self) {
         self.0.session.close(CloseReason::ServerClose);
+    }
+
+    /// Ends the connection of a client that went on asking for more than it may.
+    pub fn cut_off(&self) {
+        self.0.session.close(CloseReason::Flooding);
     }
 
     /// Whether packets can be sent.
@@ -121,15 +130,22 @@ impl Socket {
     }
 
     /// Queues the acceptance, then opens the socket for everything else.
-    pub(super) fn accept(&self) {
+    /// False when it was put out while it was being let in; then it stays out.
+    pub(super) fn accept(&self) -> bool {
         self.0
             .session
             .send(Outgoing::packet(encode::connected(self.namespace(), self.id())));
-        // A socket that was put out by its own `connect` stays out.
-        let _ = self
-            .0
+        self.0
             .status
-            .compare_exchange(PENDING, CONNECTED, Ordering::AcqRel, Ordering::Acquire);
+            .compare_exchange(PENDING, CONNECTED, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// Tells the client that it is out of the namespace.
+    pub(super) fn say_disconnect(&self) {
+        self.0
+            .session
+            .send(Outgoing::packet(encode::disconnect(self.namespace())));
     }
 
     /// True when this call ended the socket.

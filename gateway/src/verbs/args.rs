@@ -17,14 +17,15 @@ impl Args {
     /// Reads the argument.
     ///
     /// # Errors
-    /// 20001 when it is not an object.
+    /// 20001 when it is not an object, or is nested too deep.
     pub(super) fn parse(json: &str) -> Result<Self> {
+        let refused = |why| Err(Error::with(ErrorCode::InvalidParameter, why));
         match serde_json::from_str(json) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
-            _ => Err(Error::with(
-                ErrorCode::InvalidParameter,
-                "The argument of a verb must be one object",
-            )),
+            Err(cause) if json.starts_with('{') => {
+                refused(format!("The argument of a verb cannot be read: {cause}"))
+            }
+            _ => refused("The argument of a verb must be one object".to_owned()),
         }
     }
 
@@ -141,6 +142,10 @@ mod tests {
         for json in ["null", "[]", "\"x\"", "7", ""] {
             assert_eq!(code(Args::parse(json)), 20001, "{json}");
         }
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        let refused = Args::parse(&deep).unwrap_err();
+        assert_eq!(refused.code().code(), 20001);
+        assert!(refused.message().contains("recursion"), "{}", refused.message());
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod messages;
 mod typing;
 mod users;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use hubbub_core::{Caller, Ctx, Error, Result, access_tokens, error::ErrorCode};
 use parking_lot::RwLock;
@@ -20,6 +20,7 @@ use self::args::Args;
 use crate::{
     client::{Client, SENDS_IN_FLIGHT},
     hub::{Hub, Start},
+    limits::{self, Pass, VerbMeter},
     socket_io::{AckSender, IncomingEvent},
 };
 
@@ -32,6 +33,7 @@ pub(crate) struct Session {
     /// The service as it was at the connect, which is good for what needs none of its settings; the caller as its
     /// latest token makes it.
     ctx: RwLock<Arc<Ctx>>,
+    meter: VerbMeter,
 }
 
 /// What changes nothing. Every other verb is refused to read-only tokens.
@@ -52,6 +54,7 @@ type Answer = Result<Box<RawValue>>;
 impl Session {
     pub(crate) fn new(hub: Arc<Hub>, ctx: Ctx, client: Arc<Client>) -> Self {
         Self {
+            meter: VerbMeter::new(hub.verb_rate),
             hub,
             client,
             ctx: RwLock::new(Arc::new(ctx)),
@@ -100,6 +103,11 @@ impl Session {
     /// Carries out one event of the client.
     pub(crate) async fn handle(self: &Arc<Self>, event: IncomingEvent) {
         let ack = event.ack;
+        match self.meter.take(Instant::now()) {
+            Pass::Go => {}
+            Pass::Wait(wait) => return respond(ack, Err(limits::too_many_verbs(wait))),
+            Pass::Cut => return self.client.socket.cut_off(),
+        }
         let args = Args::parse(event.args.first().map_or("null", |args| args));
         let args = match args {
             Ok(args) => args,

@@ -4,6 +4,7 @@
 //! never held over an await or a call into the application.
 
 mod polling;
+mod waiting;
 mod websocket;
 
 use std::{
@@ -23,8 +24,10 @@ use super::{
     config::EngineConfig,
     handshake::Handshake,
     heartbeat::{Beat, Heartbeat},
-    outgoing::{OutboundQueue, Outgoing, Pushed},
+    ledger::{Charge, Shared},
+    outgoing::Outgoing,
     packet::{Message, Packet},
+    queue::{OutboundQueue, Pushed},
     registry::Registry,
     sid::Sid,
 };
@@ -94,6 +97,9 @@ struct State {
     phase: Phase,
     transport: Transport,
     queue: OutboundQueue,
+    /// What was received of a message that is not complete.
+    input: Charge,
+    input_since: Option<Instant>,
     heartbeat: Heartbeat,
     handler: Option<Arc<dyn SessionHandler>>,
     /// Wakes whoever waits for output: the parked GET or the idle WebSocket.
@@ -125,7 +131,9 @@ impl Session {
             } else {
                 Transport::Polling
             },
-            queue: OutboundQueue::default(),
+            queue: OutboundQueue::new(registry.ledger()),
+            input: Charge::new(registry.ledger()),
+            input_since: None,
             heartbeat: Heartbeat::start(config.ping_interval, config.ping_timeout, Instant::now()),
             handler: None,
             output: None,
@@ -173,9 +181,17 @@ impl Session {
         self.state.lock().queue.bytes()
     }
 
+    /// Makes a text that many sessions of this endpoint send; its memory is counted once.
+    pub fn share(&self, text: ByteString) -> Shared {
+        self.registry.ledger().share(text)
+    }
+
     /// Queues a message. False when it will not be sent: the session is over, the message was volatile and
     /// there was no room, or there was no room at all, which ends the session ([`CloseReason::SlowConsumer`]).
     pub fn send(&self, message: Outgoing) -> bool {
+        if message.is_volatile() && self.registry.ledger().is_over() {
+            return false;
+        }
         let mut state = self.state.lock();
         if !matches!(state.phase, Phase::Open) {
             return false;
@@ -187,6 +203,7 @@ impl Session {
                 if let Some(waker) = waker {
                     waker.wake();
                 }
+                self.registry.relieve();
                 true
             }
             Pushed::Dropped => false,
@@ -206,7 +223,12 @@ impl Session {
             return;
         }
         if !reason.flushes() {
-            state.queue.clear();
+            state.input.set(0);
+            // A goodbye must not come in the middle of a frame.
+            match reason.websocket_code() {
+                Some(_) => state.queue.forget_unsent(),
+                None => state.queue.clear(),
+            }
         }
         let grace = match (state.transport, reason) {
             (Transport::WebSocket, _) => Some(WEBSOCKET_CLOSE_GRACE),
@@ -225,7 +247,7 @@ impl Session {
         let wakers = [state.output.take(), state.watcher.take()];
         drop(state);
         tracing::debug!(sid = ?self.sid, %reason, "session closed");
-        self.registry.count_closed(self);
+        self.registry.count_closed(self, reason);
         if grace.is_none() {
             self.registry.remove(self.sid);
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{CloseReason, Phase, Session, State, Transport, wake};
-use crate::engine_io::{outgoing::MAX_POLLING_PACKETS, payload::PayloadWriter, request::Refusal};
+use crate::engine_io::{payload::PayloadWriter, queue::MAX_POLLING_PACKETS, request::Refusal};
 
 const CLOSE: &str = "1";
 const NOOP: &str = "6";

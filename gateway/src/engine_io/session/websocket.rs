@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{CloseReason, Phase, Session, Transport, wake};
+use crate::engine_io::queue::Chunk;
 
 /// What a WebSocket gets when it asks for output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,13 +79,13 @@ impl Session {
         &self,
         cx: &Context<'_>,
         target: usize,
-        out: &mut Vec<u8>,
+        chunk: &mut Chunk,
     ) -> Fill {
         let mut state = self.state.lock();
         let binary_as_text = state.binary_as_text;
-        let before = out.len();
-        state.queue.drain_frames(target, binary_as_text, out);
-        if out.len() > before {
+        let before = chunk.bytes.len();
+        state.queue.drain_frames(target, binary_as_text, chunk);
+        if chunk.bytes.len() > before {
             return Fill::Data;
         }
         match state.phase {
@@ -94,6 +95,18 @@ impl Session {
             }
             Phase::Closing { reason, .. } => Fill::Over(reason),
             Phase::Closed => Fill::Over(CloseReason::TransportClose),
+        }
+    }
+
+    /// Takes back what the kernel did not take of a chunk.
+    pub(in crate::engine_io) fn put_back(&self, chunk: &mut Chunk, written: usize) {
+        let mut state = self.state.lock();
+        state.queue.put_back(chunk, written);
+        match state.phase {
+            Phase::Open => {}
+            Phase::Closing { reason, .. } if reason.flushes() => {}
+            Phase::Closing { .. } => state.queue.forget_unsent(),
+            Phase::Closed => state.queue.clear(),
         }
     }
 
@@ -113,6 +126,8 @@ impl Session {
     /// The WebSocket is gone, and with it the session.
     pub(in crate::engine_io) fn websocket_gone(&self) {
         self.close(CloseReason::TransportClose);
-        self.finish_locked(&mut self.state.lock());
+        let mut state = self.state.lock();
+        state.input.set(0);
+        self.finish_locked(&mut state);
     }
 }

@@ -88,7 +88,8 @@ fn check_handshake(request: &Request, query: &Query<'_>) -> Result<(), Refusal> 
 }
 
 async fn refuse(framed: &mut Framed<TcpStream, h1::Codec>, refusal: &Refusal) -> io::Result<()> {
-    answer(framed, refusal.status(), refusal.body().into()).await
+    let retry_after = refusal.retry_after();
+    answer(framed, refusal.status(), retry_after, refusal.body().into()).await
 }
 
 /// The answer to a WebSocket request for a path where there is none.
@@ -96,6 +97,7 @@ pub(in crate::engine_io) async fn not_found(mut framed: Framed<TcpStream, h1::Co
     answer(
         &mut framed,
         StatusCode::NOT_FOUND,
+        None,
         Bytes::from_static(b"{\"message\":\"Not found\"}"),
     )
     .await
@@ -104,12 +106,16 @@ pub(in crate::engine_io) async fn not_found(mut framed: Framed<TcpStream, h1::Co
 async fn answer(
     framed: &mut Framed<TcpStream, h1::Codec>,
     status: StatusCode,
+    retry_after: Option<u32>,
     body: Bytes,
 ) -> io::Result<()> {
     let mut response = Response::build(status);
     response
         .insert_header((header::CONTENT_TYPE, "application/json"))
         .force_close();
+    if let Some(seconds) = retry_after {
+        response.insert_header((header::RETRY_AFTER, seconds));
+    }
     let head = response.finish().drop_body();
     framed
         .feed(h1::Message::Item((head, BodySize::Sized(body.len() as u64))))

@@ -14,6 +14,9 @@ const LENGTH: u8 = 0x7f;
 const MAX_CONTROL_PAYLOAD: usize = 125;
 const MAX_HEADER: usize = 14;
 
+/// So much memory is made ready ahead of what has come.
+const MOST_AHEAD: usize = 64 * 1024;
+
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
 const BINARY: u8 = 0x2;
@@ -60,6 +63,12 @@ impl FrameReader {
         }
     }
 
+    /// How many bytes of a message that is not complete are kept.
+    pub(super) fn held(&self) -> usize {
+        let fragments = self.fragments.as_ref().map_or(0, |(_, bytes)| bytes.capacity());
+        self.buffer.capacity() + fragments
+    }
+
     /// Adds what was read from the connection.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
@@ -88,7 +97,8 @@ impl FrameReader {
         }
         let whole = header.size + header.length;
         if self.buffer.len() < whole {
-            self.buffer.reserve(whole - self.buffer.len());
+            // The announced length is no reason to have that much memory ready: it may never come.
+            self.buffer.reserve((whole - self.buffer.len()).min(MOST_AHEAD));
             return Ok(None);
         }
         self.buffer.advance(header.size);

@@ -17,7 +17,10 @@ use tokio::{
 };
 
 use super::frame::{self, FrameError, FrameReader, Incoming};
-use crate::engine_io::session::{Fill, Session};
+use crate::engine_io::{
+    queue::Chunk,
+    session::{Fill, Session},
+};
 
 /// Size of one read, and about the size of one write.
 const CHUNK: usize = 64 * 1024;
@@ -34,7 +37,7 @@ const HANG_UP: Duration = Duration::from_secs(1);
 thread_local! {
     // Shared by all connections of a thread: a buffer is needed only while one of them is being polled.
     static READ_BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    static WRITE_BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static WRITE_BUFFER: Cell<Chunk> = Cell::default();
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +51,10 @@ pub(super) enum LinkError {
 pub(super) struct Link {
     io: TcpStream,
     reader: FrameReader,
-    /// What the kernel did not take yet of the last chunk.
+    /// The kernel took no more; it says when it does again.
+    is_blocked: bool,
+    /// The rest of a pong, which the kernel did not take.
     unsent: Vec<u8>,
-    sent: usize,
     /// The payload of the latest ping; the earlier ones need no answer of their own (RFC 6455, 5.5.3).
     pong: Option<Bytes>,
 }
@@ -63,8 +67,8 @@ impl Link {
         Self {
             io,
             reader: FrameReader::new(early, max_payload),
+            is_blocked: false,
             unsent: Vec::new(),
-            sent: 0,
             pong: None,
         }
     }
@@ -95,56 +99,63 @@ impl Link {
         }
     }
 
+    /// How many bytes of a message that is not complete are kept.
+    pub(super) fn held(&self) -> usize {
+        self.reader.held()
+    }
+
     /// Writes what waits for this session, as much as possible with one call into the kernel. Ready with
     /// [`Fill::Idle`] when all is written, pending while the peer does not read.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, session: &Session) -> Poll<io::Result<Fill>> {
         loop {
-            ready!(self.poll_unsent(cx))?;
+            if self.is_blocked {
+                ready!(self.io.poll_write_ready(cx))?;
+                self.is_blocked = false;
+            }
             let mut chunk = WRITE_BUFFER.take();
-            chunk.clear();
-            if let Some(payload) = self.pong.take() {
-                frame::write_pong(&payload, &mut chunk);
-            }
-            let fill = session.fill_frames(cx, CHUNK, &mut chunk);
-            let written = if chunk.is_empty() {
-                Ok(())
-            } else {
-                self.write_some(cx, &chunk)
-            };
-            let is_done = chunk.is_empty();
-            if chunk.capacity() <= MAX_RETAINED {
-                WRITE_BUFFER.set(chunk);
-            }
-            written?;
-            if is_done {
+            let written = self.poll_chunk(cx, session, &mut chunk);
+            chunk.recycle(MAX_RETAINED);
+            WRITE_BUFFER.set(chunk);
+            if let Some(fill) = ready!(written)? {
                 return Poll::Ready(Ok(fill));
             }
         }
     }
 
-    fn write_some(&mut self, cx: &mut Context<'_>, chunk: &[u8]) -> io::Result<()> {
-        let written = match Pin::new(&mut self.io).poll_write(cx, chunk) {
-            Poll::Ready(written) => written?,
-            Poll::Pending => 0,
-        };
-        if written < chunk.len() {
-            self.unsent = chunk[written..].to_vec();
-            self.sent = 0;
+    /// Writes one chunk: the rest of a pong, messages, the next pong. What the kernel does not take goes back to the
+    /// session's queue, as the messages it was. Ready with `None` when there may be more.
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: &Session,
+        chunk: &mut Chunk,
+    ) -> Poll<io::Result<Option<Fill>>> {
+        chunk.bytes.extend_from_slice(&self.unsent);
+        let fill = session.fill_frames(cx, CHUNK, chunk);
+        let messages_end = chunk.bytes.len();
+        if let Some(payload) = &self.pong {
+            frame::write_pong(payload, &mut chunk.bytes);
         }
-        Ok(())
-    }
-
-    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.sent < self.unsent.len() {
-            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.unsent[self.sent..]))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.sent += written;
+        if chunk.bytes.is_empty() {
+            return Poll::Ready(Ok(Some(fill)));
         }
-        self.unsent = Vec::new();
-        self.sent = 0;
-        Poll::Ready(Ok(()))
+        let written = match Pin::new(&mut self.io).poll_write(cx, &chunk.bytes) {
+            Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(written) => written,
+            Poll::Pending => Ok(0),
+        }?;
+        self.is_blocked = written < chunk.bytes.len();
+        self.unsent.drain(..written.min(self.unsent.len()));
+        if written < messages_end {
+            session.put_back(chunk, written);
+        } else if self.pong.take().is_some() {
+            self.unsent = chunk.bytes[written..].to_vec();
+        }
+        if written == 0 {
+            Poll::Pending
+        } else {
+            Poll::Ready(Ok(None))
+        }
     }
 
     /// Writes one text frame now; only during an upgrade, when nothing else writes.

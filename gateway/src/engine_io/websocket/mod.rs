@@ -27,12 +27,19 @@ use super::{
 /// Policy violation: a WebSocket for a session that has one already.
 const NOT_WANTED: u16 = 1008;
 
+/// So many messages of one client are taken before others get their turn.
+const MOST_IN_A_TURN: usize = 128;
+
+/// Less than this of an unfinished message is not worth counting.
+const SMALL_INPUT: usize = 4 * 1024;
+
 /// Serves a WebSocket whose session was opened with it.
 async fn serve(link: Link, session: Arc<Session>) {
     let mut connection = Connection {
         session,
         settling: None,
         said_close: false,
+        held_input: 0,
     };
     connection.run(link).await;
 }
@@ -89,6 +96,8 @@ struct Connection {
     /// Set while the application has too much to do to take more.
     settling: Option<BoxFuture<'static, ()>>,
     said_close: bool,
+    /// What the session knows of an unfinished message.
+    held_input: usize,
 }
 
 impl Connection {
@@ -104,13 +113,20 @@ impl Connection {
 
     fn poll_until_over(&mut self, cx: &mut Context<'_>, link: &mut Link) -> Poll<CloseReason> {
         // Input first, so that the answers it brings forth go out with this turn.
+        let mut taken = 0;
         while self.poll_ready_for_input(cx) {
+            if taken == MOST_IN_A_TURN {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            taken += 1;
             match link.poll_next(cx) {
                 Poll::Ready(Ok(incoming)) => self.receive(incoming),
                 Poll::Ready(Err(error)) => self.session.close(reason_of(&error)),
                 Poll::Pending => break,
             }
         }
+        self.count_input(link);
         match link.poll_flush(cx, &self.session) {
             Poll::Ready(Ok(Fill::Over(reason))) => Poll::Ready(reason),
             Poll::Ready(Ok(Fill::Idle | Fill::Data)) => Poll::Pending,
@@ -119,6 +135,14 @@ impl Connection {
                 Poll::Ready(CloseReason::TransportClose)
             }
             Poll::Pending => self.session.poll_over(cx),
+        }
+    }
+
+    fn count_input(&mut self, link: &Link) {
+        let held = Some(link.held()).filter(|held| *held >= SMALL_INPUT).unwrap_or(0);
+        if held != self.held_input {
+            self.held_input = held;
+            self.session.hold_input(held);
         }
     }
 

@@ -1,0 +1,55 @@
+//! What a session keeps in memory while its client does not read, or does not finish what it says.
+
+use std::time::Instant;
+
+use super::{CloseReason, Phase, Session};
+
+/// What can be freed by cutting a session off.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine_io) struct Waiting {
+    /// Since when the client has taken nothing, or has been sending one message.
+    pub(in crate::engine_io) since: Instant,
+    /// The memory that is the session's own.
+    pub(in crate::engine_io) bytes: usize,
+}
+
+impl Session {
+    /// What waits; `None` when nothing does, or the session is over.
+    pub(in crate::engine_io) fn waiting(&self) -> Option<Waiting> {
+        let state = self.state.lock();
+        if !matches!(state.phase, Phase::Open) {
+            return None;
+        }
+        let since = [state.queue.waits_since(), state.input_since];
+        Some(Waiting {
+            since: since.into_iter().flatten().min()?,
+            bytes: state.queue.held() + state.input.bytes(),
+        })
+    }
+
+    /// Drops what may be dropped.
+    pub(in crate::engine_io) fn drop_volatile(&self) {
+        self.state.lock().queue.drop_volatile();
+    }
+
+    /// Ends the session for the sake of the others; its client comes back.
+    pub(in crate::engine_io) fn cut_off(&self) {
+        self.close(CloseReason::SlowConsumer);
+    }
+
+    /// Takes note of how much of an unfinished message the transport keeps.
+    pub(in crate::engine_io) fn hold_input(&self, bytes: usize) {
+        {
+            let mut state = self.state.lock();
+            if !matches!(state.phase, Phase::Open) {
+                return;
+            }
+            state.input.set(bytes);
+            state.input_since = match (bytes, state.input_since) {
+                (0, _) => None,
+                (_, since) => since.or_else(|| Some(Instant::now())),
+            };
+        }
+        self.registry.relieve();
+    }
+}
