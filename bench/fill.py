@@ -26,7 +26,7 @@ PSQL = "/usr/lib/postgresql/15/bin/psql"
 BATCH = 20_000
 COLUMNS = (
     "service_id, id, unique_name, friendly_name, attributes, kind, created_by, members_count, messages_count, next_index,"
-    " last_seq, last_event_at, date_created, date_updated"
+    " last_seq, last_event_at, listed_at, date_created, date_updated"
 )
 BORN = 1_700_000_000_000_000
 
@@ -47,7 +47,7 @@ def channel(service, i):
     born = BORN + i * 1_000_003
     return (
         service.bytes, identity.bytes, f"room-{i}", f"Room {i}", json.dumps(attributes), "private" if i % 10 == 0 else "public",
-        "system", 0, 0, 0, 1, BORN, born, BORN + i * 104_729 % 1_000_000 * 1_300_007,
+        "system", 0, 0, 0, 1, BORN, born, born, BORN + i * 104_729 % 1_000_000 * 1_300_007,
     )
 
 

@@ -58,6 +58,24 @@ impl Sql {
         self
     }
 
+    /// Appends the condition that `column` is one of what `query` answers, to be looked up one by one. Left to itself,
+    /// Postgres reads all of a large table rather than look for some thousands of its rows.
+    pub(crate) fn one_of(
+        &mut self,
+        backend: DbBackend,
+        column: &str,
+        query: impl FnOnce(&mut Self),
+    ) -> &mut Self {
+        let (begin, end) = if backend == DbBackend::Postgres {
+            (" = ANY(ARRAY(", "))")
+        } else {
+            (" IN (", ")")
+        };
+        self.push(column).push(begin);
+        query(self);
+        self.push(end)
+    }
+
     /// Appends ` FOR UPDATE` where rows are locked one by one; SQLite's transaction holds the whole file.
     pub(crate) fn for_update(&mut self, backend: DbBackend) -> &mut Self {
         if backend == DbBackend::Postgres {

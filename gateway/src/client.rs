@@ -30,6 +30,8 @@ use crate::{
 const MOST_HELD: usize = 10_000;
 /// How many sends of one client may be on their way to the database.
 pub(crate) const SENDS_IN_FLIGHT: u32 = 64;
+/// How many of its reports of read horizons may wait to be stored.
+pub(crate) const REPORTS_IN_FLIGHT: u32 = 64;
 
 /// A connected client.
 pub(crate) struct Client {
@@ -43,6 +45,8 @@ pub(crate) struct Client {
     cursors: CursorKey,
     /// One permit a send in flight: who takes them all has waited for every send before.
     pub(crate) sends: Arc<Semaphore>,
+    /// The same for reports of read horizons.
+    pub(crate) reports: Arc<Semaphore>,
     pub(crate) token: TokenLife,
     state: Mutex<State>,
 }
@@ -84,6 +88,7 @@ impl Client {
             base,
             cursors,
             sends: Arc::new(Semaphore::new(SENDS_IN_FLIGHT as usize)),
+            reports: Arc::new(Semaphore::new(REPORTS_IN_FLIGHT as usize)),
             token: TokenLife::new(token),
             state: Mutex::new(State {
                 held: Some(Held::default()),
@@ -205,19 +210,10 @@ impl Client {
 
     /// Takes over what a cursor of the client's says that it has: of channels that it has left too.
     pub(crate) fn has(&self, cursor: &Cursor, watermark: Timestamp) {
-        let mut state = self.state.lock();
-        for (tag, seq) in &cursor.recent {
-            // Their times are not in the cursor. As of now they are remembered longer than need be.
-            note(
-                &mut state.recent,
-                Recent {
-                    tag: *tag,
-                    seq: *seq,
-                    at: Timestamp::now(),
-                },
-                watermark,
-            );
-        }
+        // Their times are not in the cursor. As of now they are remembered longer than need be.
+        let at = Timestamp::now();
+        let held = cursor.recent.iter().map(|(&tag, &seq)| Recent { tag, seq, at });
+        note_all(&mut self.state.lock().recent, held, watermark);
     }
 
     /// Takes note of what the client is told of a channel by other means than events.
@@ -231,6 +227,20 @@ impl Client {
             },
             watermark,
         );
+    }
+
+    /// The same of many channels, each at most once.
+    pub(crate) fn knows_all(
+        &self,
+        channels: impl Iterator<Item = (ChannelSid, i64, Timestamp)>,
+        watermark: Timestamp,
+    ) {
+        let told = channels.map(|(channel, seq, at)| Recent {
+            tag: cursor::tag(channel),
+            seq,
+            at,
+        });
+        note_all(&mut self.state.lock().recent, told, watermark);
     }
 
     /// How far it was told of a channel, as far as that is remembered.
@@ -280,6 +290,24 @@ fn note(recent: &mut SmallVec<[Recent; 2]>, new: Recent, watermark: Timestamp) {
     }
 }
 
+/// The same for many, each channel at most once, without going through the list for each.
+fn note_all(recent: &mut SmallVec<[Recent; 2]>, news: impl Iterator<Item = Recent>, watermark: Timestamp) {
+    let horizon = watermark.minus(MARGIN);
+    let mut known: HashMap<u64, Recent> = recent.drain(..).map(|known| (known.tag, known)).collect();
+    for new in news {
+        match known.get(&new.tag) {
+            Some(newer) if newer.seq > new.seq => {}
+            _ if new.at > horizon => {
+                known.insert(new.tag, new);
+            }
+            _ => {
+                known.remove(&new.tag);
+            }
+        }
+    }
+    recent.extend(known.into_values().filter(|known| known.at > horizon));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,5 +342,30 @@ mod tests {
                 .collect::<Vec<_>>(),
             [(3, 1)]
         );
+    }
+
+    #[test]
+    fn many_are_noted_as_each_would_be() {
+        let watermark = Timestamp::from_unix_seconds(1000);
+        let known = [recent(1, 5, 1000), recent(2, 7, 1000), recent(4, 2, 1001)];
+        let news = [
+            recent(1, 6, 900),
+            recent(2, 6, 1002),
+            recent(3, 1, 1002),
+            recent(5, 1, 900),
+        ];
+        let (mut together, mut singly) = (SmallVec::new(), SmallVec::new());
+        note_all(&mut together, known.into_iter(), watermark);
+        note_all(&mut together, news.into_iter(), watermark);
+        for new in known.into_iter().chain(news) {
+            note(&mut singly, new, watermark);
+        }
+        let sorted = |list: &SmallVec<[Recent; 2]>| {
+            let mut list: Vec<_> = list.iter().map(|known| (known.tag, known.seq)).collect();
+            list.sort_unstable();
+            list
+        };
+        assert_eq!(sorted(&together), sorted(&singly));
+        assert_eq!(sorted(&together), [(2, 7), (3, 1), (4, 2)]);
     }
 }

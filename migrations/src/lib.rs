@@ -24,6 +24,8 @@ mod m20261122_000022_create_audit_events;
 mod m20261122_000030_create_attribute_indexes;
 mod m20261122_000031_create_attribute_leftovers;
 mod m20261122_000035_index_own_fields;
+mod m20261122_000038_index_removed_messages;
+mod m20261122_000039_list_active_channels;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -53,6 +55,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000030_create_attribute_indexes::Migration),
             Box::new(m20261122_000031_create_attribute_leftovers::Migration),
             Box::new(m20261122_000035_index_own_fields::Migration),
+            Box::new(m20261122_000038_index_removed_messages::Migration),
+            Box::new(m20261122_000039_list_active_channels::Migration),
         ]
     }
 }

@@ -5,7 +5,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, Query},
 };
 
-use super::{Access, PRIVATE, PUBLIC, lock_access, store};
+use super::{Access, PRIVATE, PUBLIC, lock_access, relist, store};
 use crate::{
     attribute_indexes::upkeep,
     audit::Edit,
@@ -155,6 +155,7 @@ pub(super) fn new_row(ctx: &Ctx, new: &NewChannel) -> Result<channel::Model> {
         last_event_at: now,
         last_message_id: None,
         last_message_at: None,
+        listed_at: date_created,
         deleted_at: None,
         date_created,
         date_updated: ctx.imported(new.date_updated).unwrap_or(date_created),
@@ -210,6 +211,7 @@ pub async fn update(ctx: &Ctx, channel: &ChannelRef, update: UpdateChannel) -> R
     }
     if let Some(date) = ctx.imported(update.date_created) {
         row.date_created = date;
+        relist(&mut row);
     }
     row.date_updated = ctx.imported(update.date_updated).unwrap_or_else(Timestamp::now);
     change

@@ -3,6 +3,8 @@
 mod access;
 mod actions;
 mod find_or_create;
+mod listing;
+mod many;
 mod view;
 
 use sea_orm::{
@@ -14,6 +16,8 @@ pub(crate) use access::lock_access;
 pub use access::{Access, access};
 pub use actions::{NewChannel, UpdateChannel, create, delete, update};
 pub use find_or_create::{FoundOrCreated, find_or_create};
+pub(crate) use listing::{SLACK, relist};
+pub(crate) use many::{ChannelKey, by_names, lock_all, move_counters};
 pub use view::{ChannelView, view};
 
 use crate::{

@@ -21,6 +21,7 @@ use crate::{
     entities::service,
     error::{Error, ErrorCode, Result},
     events::{cursor::CursorKey, publisher::Publisher},
+    members::horizons::HorizonWriter,
     messages::writer::MessageWriter,
     query::Limits,
     secrets::Vault,
@@ -91,6 +92,8 @@ pub struct Core {
     pub publisher: Publisher,
     /// The group commit of sends.
     pub writer: MessageWriter,
+    /// The group commit of read horizons.
+    pub horizons: HorizonWriter,
     /// Notes when keys are used.
     pub key_use: KeyUse,
     /// What calls are let in by.
@@ -112,6 +115,7 @@ impl Core {
         let writer = MessageWriter::start(&db, &publisher);
         Arc::new(Self {
             cursors: CursorKey::new(&vault),
+            horizons: HorizonWriter::start(&db, &publisher),
             key_use: KeyUse::new(&db),
             lookups: Lookups::new(&db),
             db,

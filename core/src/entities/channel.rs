@@ -42,12 +42,19 @@ pub struct Model {
     pub last_message_id: Option<MessageSid>,
     /// When that message was sent.
     pub last_message_at: Option<Timestamp>,
+    /// When that message was sent, or the channel made, or a little earlier: what lists of the latest activity walk along.
+    #[serde(default = "never")]
+    pub listed_at: Timestamp,
     /// Set when the channel was deleted; the row stays until its event log is trimmed.
     pub deleted_at: Option<Timestamp>,
     /// When it was made.
     pub date_created: Timestamp,
     /// When it last changed.
     pub date_updated: Timestamp,
+}
+
+fn never() -> Timestamp {
+    Timestamp(0)
 }
 
 /// No relations: queries join by hand, tenant first.

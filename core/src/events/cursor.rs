@@ -145,10 +145,15 @@ pub async fn subscriptions(
     since: Option<Timestamp>,
 ) -> Result<Vec<Subscription>> {
     let mut sql = Sql::new(
-        "SELECT c.id, c.last_seq, c.last_event_at, c.deleted_at FROM members m \
-         JOIN channels c ON c.service_id = m.service_id AND c.id = m.channel_id WHERE m.service_id = ",
+        "SELECT c.id, c.last_seq, c.last_event_at, c.deleted_at FROM channels c WHERE c.service_id = ",
     );
-    sql.bind(service).push(" AND m.identity = ").bind(identity);
+    sql.bind(service).push(" AND ");
+    sql.one_of(db.get_database_backend(), "c.id", |sql| {
+        sql.push("SELECT m.channel_id FROM members m WHERE m.service_id = ")
+            .bind(service)
+            .push(" AND m.identity = ")
+            .bind(identity);
+    });
     if let Some(since) = since {
         sql.push(" AND c.last_event_at > ").bind(since);
     }
@@ -243,11 +248,17 @@ pub async fn missed(
             channels.push(subscription.channel);
         }
     }
+    let told = |channel: &ChannelSid| cursor.recent.get(&tag(*channel)).copied();
+    let untold: Vec<ChannelSid> = channels
+        .iter()
+        .copied()
+        .filter(|channel| told(channel).is_none())
+        .collect();
+    let before = log::seqs_at(db, service, &untold, since).await?;
     for channel in channels {
-        let known = match cursor.recent.get(&tag(channel)) {
-            Some(seq) => *seq,
-            None => log::seq_at(db, service, channel, since).await?,
-        };
+        let known = told(&channel)
+            .or_else(|| before.get(&channel).copied())
+            .unwrap_or(0);
         let changes = changes.get(&channel).map_or(&[][..], Vec::as_slice);
         let spans = spans(known, changes, joined_now.get(&channel).copied());
         stretches.extend(spans.into_iter().map(|(after, until)| Stretch {

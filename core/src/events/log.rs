@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
 use super::{Event, EventKind, Resource};
@@ -17,6 +18,8 @@ use crate::{
 
 /// How many rows one statement inserts.
 const ROWS: usize = 500;
+/// How many channels one question looks back at: it must end before the database loses patience.
+const CHANNELS: usize = 200;
 
 /// Records the events. Arrivals of messages are not recorded here: the message's row is their record.
 ///
@@ -92,12 +95,7 @@ pub async fn read(db: &impl ConnectionTrait, stretch: Stretch, limit: u64) -> Re
         .await?;
     let mut events: Vec<Event> = messages
         .into_iter()
-        .map(|mut message| {
-            if message.removed_at.is_some() {
-                forget_content(&mut message);
-            }
-            Event::message_added(stretch.account, message, None)
-        })
+        .map(|message| arrival(stretch.account, message))
         .collect();
     for row in others {
         events.push(from_row(stretch.account, row)?);
@@ -107,38 +105,94 @@ pub async fn read(db: &impl ConnectionTrait, stretch: Stretch, limit: u64) -> Re
     Ok(events)
 }
 
-/// The `seq` of the channel's last event that was committed at `moment` or before; 0 when there is none.
-/// Walks back from the newest event, so it costs what was missed since and no more.
+/// Reads the events of many stretches of one service with one question to each table; those of a channel come one after
+/// the other, ascending. Since `seq` has no holes, the caller knows how many there are at most.
 ///
 /// # Errors
 /// Whatever the database refuses.
-pub async fn seq_at(
+pub async fn read_all(db: &impl ConnectionTrait, stretches: &[Stretch]) -> Result<Vec<Event>> {
+    let &[Stretch { account, service, .. }, ..] = stretches else {
+        return Ok(Vec::new());
+    };
+    if let [stretch] = stretches {
+        return read(
+            db,
+            *stretch,
+            u64::try_from(stretch.until - stretch.after).unwrap_or(0),
+        )
+        .await;
+    }
+    let mut events = Vec::new();
+    for row in within(stretches, "messages").all(db).await? {
+        events.push(arrival(account, message::Model::from_query_result(&row, "")?));
+    }
+    for row in within(stretches, "channel_events").all(db).await? {
+        events.push(from_row(
+            account,
+            channel_event::Model::from_query_result(&row, "")?,
+        )?);
+    }
+    debug_assert!(events.iter().all(|event| event.service == service));
+    let mut places: HashMap<ChannelSid, usize> = HashMap::new();
+    for (place, stretch) in stretches.iter().enumerate() {
+        places.entry(stretch.channel).or_insert(place);
+    }
+    let place = |event: &Event| event.channel.and_then(|channel| places.get(&channel).copied());
+    events.sort_unstable_by_key(|event| (place(event), event.seq));
+    events.dedup_by_key(|event| (event.channel, event.seq));
+    Ok(events)
+}
+
+/// The rows of a table that lie in these stretches.
+fn within(stretches: &[Stretch], table: &str) -> Sql {
+    let mut sql = Sql::new("WITH asked (service_id, channel_id, after_seq, until_seq) AS (VALUES ");
+    sql.rows(stretches.iter().map(|stretch| {
+        [
+            stretch.service.into(),
+            stretch.channel.into(),
+            stretch.after.into(),
+            stretch.until.into(),
+        ]
+    }));
+    sql.push(") SELECT t.* FROM asked a JOIN ").push(table);
+    sql.push(
+        " t ON t.service_id = a.service_id AND t.channel_id = a.channel_id \
+         AND t.seq > a.after_seq AND t.seq <= a.until_seq",
+    );
+    sql
+}
+
+/// The `seq` of each channel's last event that was committed at `moment` or before; 0 when there is none. Walks back
+/// from the newest event of each, so it costs what was missed since and no more.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn seqs_at(
     db: &impl ConnectionTrait,
     service: ServiceSid,
-    channel: ChannelSid,
+    channels: &[ChannelSid],
     moment: Timestamp,
-) -> Result<i64> {
-    let message = message::Entity::find()
-        .select_only()
-        .column(message::Column::Seq)
-        .filter(message::Column::ServiceId.eq(service))
-        .filter(message::Column::ChannelId.eq(channel))
-        .filter(message::Column::CommittedAt.lte(moment))
-        .order_by_desc(message::Column::Seq)
-        .into_tuple::<i64>()
-        .one(db)
-        .await?;
-    let other = channel_event::Entity::find()
-        .select_only()
-        .column(channel_event::Column::Seq)
-        .filter(channel_event::Column::ServiceId.eq(service))
-        .filter(channel_event::Column::ChannelId.eq(channel))
-        .filter(channel_event::Column::CommittedAt.lte(moment))
-        .order_by_desc(channel_event::Column::Seq)
-        .into_tuple::<i64>()
-        .one(db)
-        .await?;
-    Ok(message.unwrap_or(0).max(other.unwrap_or(0)))
+) -> Result<HashMap<ChannelSid, i64>> {
+    let mut seqs = HashMap::with_capacity(channels.len());
+    for portion in channels.chunks(CHANNELS) {
+        let mut sql = Sql::new("WITH asked (channel_id) AS (VALUES ");
+        sql.rows(portion.iter().map(|channel| [channel.into()]));
+        sql.push(") SELECT a.channel_id");
+        for (table, name) in [("messages", "message"), ("channel_events", "other")] {
+            sql.push(&format!(", (SELECT t.seq FROM {table} t WHERE t.service_id = "))
+                .bind(service);
+            sql.push(" AND t.channel_id = a.channel_id AND t.committed_at <= ")
+                .bind(moment);
+            sql.push(&format!(" ORDER BY t.seq DESC LIMIT 1) AS {name}"));
+        }
+        sql.push(" FROM asked a");
+        for row in sql.all(db).await? {
+            let message: Option<i64> = row.try_get("", "message")?;
+            let other: Option<i64> = row.try_get("", "other")?;
+            seqs.insert(row.try_get("", "channel_id")?, message.max(other).unwrap_or(0));
+        }
+    }
+    Ok(seqs)
 }
 
 /// A join or a leave of one user.
@@ -162,20 +216,28 @@ pub async fn membership_changes(
     identity: &str,
     moment: Timestamp,
 ) -> Result<Vec<MembershipChange>> {
-    let rows = channel_event::Entity::find()
+    // Not what is in them: a user may have joined thousands of channels since.
+    let rows: Vec<(ChannelSid, i64, String)> = channel_event::Entity::find()
+        .select_only()
+        .columns([
+            channel_event::Column::ChannelId,
+            channel_event::Column::Seq,
+            channel_event::Column::Kind,
+        ])
         .filter(channel_event::Column::ServiceId.eq(service))
         .filter(channel_event::Column::Subject.eq(identity))
         .filter(channel_event::Column::CommittedAt.gt(moment))
         .order_by_asc(channel_event::Column::ChannelId)
         .order_by_asc(channel_event::Column::Seq)
+        .into_tuple()
         .all(db)
         .await?;
     Ok(rows
         .into_iter()
-        .map(|row| MembershipChange {
-            channel: row.channel_id,
-            seq: row.seq,
-            joined: row.kind == EventKind::MemberJoined.name(),
+        .map(|(channel, seq, kind)| MembershipChange {
+            channel,
+            seq,
+            joined: kind == EventKind::MemberJoined.name(),
         })
         .collect())
 }
@@ -226,6 +288,13 @@ pub async fn joins(
         ));
     }
     Ok(joins)
+}
+
+fn arrival(account: AccountSid, mut message: message::Model) -> Event {
+    if message.removed_at.is_some() {
+        forget_content(&mut message);
+    }
+    Event::message_added(account, message, None)
 }
 
 fn forget_content(message: &mut message::Model) {

@@ -1,5 +1,6 @@
 //! Members of a channel, addressed by SID or identity.
 
+pub mod horizons;
 mod joining;
 mod membership;
 mod update;
@@ -11,7 +12,7 @@ pub use joining::NewMember;
 pub(crate) use joining::{Joining, begin, begin_all, present};
 pub(crate) use membership::{Roles, end};
 pub use membership::{create, create_all, delete, join, leave};
-pub use update::{UpdateMember, consume, update};
+pub use update::{UpdateMember, update};
 pub use view::{MemberView, view};
 
 use crate::{

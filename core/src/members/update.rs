@@ -155,44 +155,6 @@ fn notification_level(text: &str) -> Result<String> {
     }
 }
 
-/// Moves the calling user's read horizon forward, never back.
-///
-/// # Errors
-/// 50400 when it is not a member; 50406 when the index is negative or no message has had it yet.
-pub async fn consume(ctx: &Ctx, channel: &ChannelRef, index: i64) -> Result<member::Model> {
-    let index = consumed_index(index)?;
-    // Most reports move nothing: those need no lock.
-    let access = channels::access(ctx, ctx.reader(), channel).await?;
-    let index = std::cmp::min(index, access.channel.next_index - 1);
-    let own = access.membership()?.clone();
-    if index < 0
-        || own
-            .last_consumed_message_index
-            .is_some_and(|horizon| horizon >= index)
-    {
-        return Ok(own);
-    }
-    let mut change = Change::begin(ctx).await?;
-    let mut row = channels::lock(&change.tx, ctx.scope(), channel)
-        .await?
-        .ok_or_else(|| channels::missing(ctx, channel))?;
-    let own = MemberRef::Identity(own.identity);
-    let mut member = find(&change.tx, ctx.scope(), row.id, &own)
-        .await?
-        .ok_or(ErrorCode::NotAMember)?;
-    if member
-        .last_consumed_message_index
-        .is_some_and(|horizon| horizon >= index)
-    {
-        return Ok(member);
-    }
-    member.last_consumed_message_index = Some(index);
-    member.last_consumption_timestamp = Some(Timestamp::now());
-    let member = store_updated(&mut change, &mut row, member).await?;
-    change.commit().await?;
-    Ok(member)
-}
-
 async fn store_updated(
     change: &mut Change<'_>,
     channel: &mut channel::Model,

@@ -280,6 +280,7 @@ pub async fn remove(ctx: &Ctx, channel: &ChannelRef, id: MessageSid) -> Result<(
             .await?;
         channel.last_message_id = before.as_ref().map(|message| message.id);
         channel.last_message_at = before.map(|message| message.date_created);
+        channels::relist(&mut channel);
     }
     channels::store(&change.tx, &channel).await?;
     change.commit().await

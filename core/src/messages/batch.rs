@@ -2,21 +2,20 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, IntoActiveModel, QueryResult, Value,
-};
+use sea_orm::{DatabaseTransaction, EntityTrait, FromQueryResult, IntoActiveModel, QueryResult, Value};
 
 use super::{Sent, writer::SendRequest};
 use crate::{
     attribute_indexes::upkeep,
     audit::{self, Edit},
     change::advance,
-    entities::{channel, message, service},
+    channels,
+    entities::{channel, message},
     error::{Error, ErrorCode, Result},
     events::Event,
     input::ChannelRef,
     permissions::{Permission, Permissions},
-    sid::{AccountSid, ChannelSid, DeliverySid, MessageSid, ServiceSid},
+    sid::{ChannelSid, DeliverySid, MessageSid, ServiceSid},
     sql::Sql,
     timestamp::Timestamp,
     webhooks,
@@ -52,7 +51,7 @@ impl<'a> Batch<'a> {
         if keys.is_empty() {
             return Ok(batch);
         }
-        batch.channels = lock_channels(tx, &keys).await?;
+        batch.channels = channels::lock_all(tx, &keys).await?;
         batch.rights = load_rights(tx, &batch.names, requests).await?;
         batch.sent = load_sent(tx, &batch.names, requests).await?;
         Ok(batch)
@@ -110,6 +109,7 @@ impl<'a> Batch<'a> {
         channel.messages_count += 1;
         channel.last_message_id = Some(message.id);
         channel.last_message_at = Some(message.date_created);
+        channels::relist(channel);
         if let Some(key) = client_key {
             self.sent.insert(key, message.clone());
         }
@@ -145,14 +145,13 @@ impl<'a> Batch<'a> {
             .collect();
         touched.sort_unstable();
         touched.dedup();
-        move_counters(tx, touched.iter().filter_map(|key| self.channels.get(key))).await?;
-        let hooked: Vec<&SendRequest> = self
+        channels::move_counters(tx, touched.iter().filter_map(|key| self.channels.get(key))).await?;
+        let hooked = self
             .added
             .iter()
-            .map(|(request, _)| *request)
-            .filter(|request| request.origin.webhooks)
-            .collect();
-        let services = load_services(tx, &hooked).await?;
+            .filter(|(request, _)| request.origin.webhooks)
+            .map(|(request, _)| (request.account, request.service));
+        let services = webhooks::hooked(tx, hooked).await?;
         let mut events = Vec::with_capacity(self.added.len());
         let mut due: HashMap<ServiceSid, Vec<DeliverySid>> = HashMap::new();
         let mut deliveries = Vec::new();
@@ -206,58 +205,11 @@ async fn resolve_names(
     tx: &DatabaseTransaction,
     requests: &[SendRequest],
 ) -> Result<HashMap<(ServiceSid, String), ChannelSid>> {
-    let mut wanted: Vec<(ServiceSid, &String)> = requests
-        .iter()
-        .filter_map(|request| match &request.channel {
-            ChannelRef::Name(name) => Some((request.service, name)),
-            ChannelRef::Sid(_) => None,
-        })
-        .collect();
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
-    }
-    wanted.sort_unstable();
-    wanted.dedup();
-    let mut sql =
-        Sql::new("SELECT service_id, id, unique_name FROM channels WHERE (service_id, unique_name) IN ");
-    sql.values(
-        wanted
-            .into_iter()
-            .map(|(service, name)| [service.into(), Value::from(name.as_str())]),
-    );
-    sql.all(tx)
-        .await?
-        .iter()
-        .map(|row| {
-            Ok((
-                (column(row, "service_id")?, column(row, "unique_name")?),
-                column(row, "id")?,
-            ))
-        })
-        .collect()
-}
-
-async fn lock_channels(
-    tx: &DatabaseTransaction,
-    keys: &[(ServiceSid, ChannelSid)],
-) -> Result<HashMap<(ServiceSid, ChannelSid), channel::Model>> {
-    let mut sql = Sql::new("SELECT * FROM channels WHERE deleted_at IS NULL AND (service_id, id) IN ");
-    sql.values(
-        keys.iter()
-            .map(|(service, channel)| [service.into(), channel.into()]),
-    );
-    // One fixed order of locking: two batches cannot wait for each other.
-    sql.push(" ORDER BY service_id, id")
-        .for_update(tx.get_database_backend());
-    sql.all(tx)
-        .await?
-        .iter()
-        .map(|row| {
-            channel::Model::from_query_result(row, "")
-                .map(|channel| ((channel.service_id, channel.id), channel))
-        })
-        .collect::<Result<_, _>>()
-        .map_err(Error::from)
+    let names = requests.iter().filter_map(|request| match &request.channel {
+        ChannelRef::Name(name) => Some((request.service, name.as_str())),
+        ChannelRef::Sid(_) => None,
+    });
+    channels::by_names(tx, names).await
 }
 
 /// What each author may do in its channel: as a member, and by its role in the service. Who is no member is not in it.
@@ -346,62 +298,6 @@ async fn load_sent(
         }
     }
     Ok(sent)
-}
-
-async fn load_services(
-    tx: &DatabaseTransaction,
-    requests: &[&SendRequest],
-) -> Result<HashMap<ServiceSid, service::Model>> {
-    let mut wanted: Vec<(AccountSid, ServiceSid)> = requests
-        .iter()
-        .map(|request| (request.account, request.service))
-        .collect();
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
-    }
-    wanted.sort_unstable();
-    wanted.dedup();
-    let mut sql =
-        Sql::new("SELECT * FROM services WHERE post_webhook_url IS NOT NULL AND (account_id, id) IN ");
-    sql.values(
-        wanted
-            .into_iter()
-            .map(|(account, service)| [account.into(), service.into()]),
-    );
-    sql.all(tx)
-        .await?
-        .iter()
-        .map(|row| service::Model::from_query_result(row, "").map(|service| (service.id, service)))
-        .collect::<Result<_, _>>()
-        .map_err(Error::from)
-}
-
-async fn move_counters<'m>(
-    tx: &DatabaseTransaction,
-    channels: impl Iterator<Item = &'m channel::Model>,
-) -> Result<()> {
-    let mut sql = Sql::new(
-        "WITH moved (service_id, id, next_index, last_seq, last_event_at, messages_count, last_message_id, last_message_at) AS (VALUES ",
-    );
-    sql.rows(channels.map(|channel| {
-        [
-            channel.service_id.into(),
-            channel.id.into(),
-            channel.next_index.into(),
-            channel.last_seq.into(),
-            channel.last_event_at.into(),
-            channel.messages_count.into(),
-            channel.last_message_id.into(),
-            channel.last_message_at.into(),
-        ]
-    }));
-    sql.push(
-        ") UPDATE channels SET next_index = moved.next_index, last_seq = moved.last_seq, last_event_at = moved.last_event_at, \
-         messages_count = moved.messages_count, last_message_id = moved.last_message_id, last_message_at = moved.last_message_at \
-         FROM moved WHERE channels.service_id = moved.service_id AND channels.id = moved.id",
-    );
-    sql.execute(tx).await?;
-    Ok(())
 }
 
 fn column<T: sea_orm::TryGetable>(row: &QueryResult, name: &str) -> Result<T> {

@@ -5,9 +5,7 @@ mod batch;
 mod view;
 pub mod writer;
 
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 pub use actions::{NewMessage, Sent, UpdateMessage, remove, send, send_all, submit, update};
 pub use view::{MessageView, SentView, sent_view, view};
@@ -21,6 +19,7 @@ use crate::{
     paging::{self, Key, Order, Page, PageRequest},
     query::{self, Asked, Bounds, Listing},
     sid::{ChannelSid, MessageSid, ServiceSid},
+    sql::Sql,
 };
 
 fn scoped(service: ServiceSid, channel: ChannelSid) -> Select<message::Entity> {
@@ -215,22 +214,46 @@ fn cut(rows: &mut Vec<message::Model>, limit: u64) -> bool {
     more
 }
 
-/// How many messages lie behind the horizon; `None` until a horizon was ever set.
+/// How many messages lie behind each of these horizons, in their order and in one query; `None` where there is no such
+/// channel.
+///
+/// Nothing is counted but what was removed: every index up to the channel's next one was given to a message, so what
+/// lies behind a horizon is the distance less the removed ones, which an index of their own leads to.
 ///
 /// # Errors
 /// Whatever the database refuses.
 pub async fn unread(
     db: &impl ConnectionTrait,
-    service: ServiceSid,
-    channel: ChannelSid,
-    horizon: Option<i64>,
-) -> Result<Option<i64>> {
-    let Some(horizon) = horizon else { return Ok(None) };
-    let count = scoped(service, channel)
-        .filter(message::Column::Idx.gt(horizon))
-        .count(db)
-        .await?;
-    Ok(i64::try_from(count).ok())
+    horizons: &[(ServiceSid, ChannelSid, i64)],
+) -> Result<Vec<Option<i64>>> {
+    let mut counts = vec![None; horizons.len()];
+    if horizons.is_empty() {
+        return Ok(counts);
+    }
+    let mut sql = Sql::new("WITH asked (place, service_id, channel_id, horizon) AS (VALUES ");
+    sql.rows(
+        (0_i64..)
+            .zip(horizons)
+            .map(|(place, (service, channel, horizon))| {
+                [place.into(), service.into(), channel.into(), (*horizon).into()]
+            }),
+    );
+    sql.push(
+        ") SELECT a.place, CASE WHEN c.next_index - 1 <= a.horizon THEN 0 ELSE c.next_index - 1 - a.horizon - \
+         (SELECT COUNT(*) FROM messages r WHERE r.service_id = a.service_id AND r.channel_id = a.channel_id \
+         AND r.idx > a.horizon AND r.removed_at IS NOT NULL) END AS unread \
+         FROM asked a JOIN channels c ON c.service_id = a.service_id AND c.id = a.channel_id",
+    );
+    for row in sql.all(db).await? {
+        let place: i64 = row.try_get("", "place")?;
+        if let Some(count) = usize::try_from(place)
+            .ok()
+            .and_then(|place| counts.get_mut(place))
+        {
+            *count = Some(row.try_get("", "unread")?);
+        }
+    }
+    Ok(counts)
 }
 
 /// An index as it is given to a verb.

@@ -19,12 +19,11 @@ use crate::{
     channels,
     ctx::Ctx,
     entities::{channel, invite, member, user},
-    error::{Error, Result},
+    error::Result,
     input::{ChannelRef, UserRef},
     members::DEFAULT_NOTIFICATIONS,
     messages,
     sid::ChannelSid,
-    sql::Sql,
     users,
 };
 
@@ -109,12 +108,17 @@ pub async fn get(ctx: &Ctx, user: &UserRef, channel: &ChannelRef) -> Result<(use
 /// These channels in their order, without those that the user has no place in (any more).
 pub(crate) async fn load(ctx: &Ctx, identity: &str, ids: &[ChannelSid]) -> Result<Vec<UserChannel>> {
     let mut found = places(ctx, identity, ids).await?;
-    let ids: Vec<ChannelSid> = found.iter().map(|place| place.channel.id).collect();
-    let unread = unread(ctx, identity, &ids).await?;
+    let mut horizons = Vec::new();
+    let mut read = Vec::new();
     for place in &mut found {
-        place.unread = place
-            .last_consumed_message_index()
-            .map(|_| unread.get(&place.channel.id).copied().unwrap_or(0));
+        if let Some(horizon) = place.last_consumed_message_index() {
+            horizons.push((ctx.scope(), place.channel.id, horizon));
+            read.push(place);
+        }
+    }
+    let unread = messages::unread(ctx.reader(), &horizons).await?;
+    for (place, unread) in read.into_iter().zip(unread) {
+        place.unread = unread;
     }
     Ok(found)
 }
@@ -166,38 +170,4 @@ pub(crate) async fn places(ctx: &Ctx, identity: &str, ids: &[ChannelSid]) -> Res
             })
         })
         .collect())
-}
-
-/// The unread counts of these channels, in one query; channels with nothing unread are not in it.
-async fn unread(ctx: &Ctx, identity: &str, ids: &[ChannelSid]) -> Result<HashMap<ChannelSid, i64>> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut sql = Sql::new(
-        "SELECT m.channel_id, COUNT(*) AS unread FROM members m \
-         JOIN messages i ON i.service_id = m.service_id AND i.channel_id = m.channel_id \
-         AND i.idx > m.last_consumed_message_index AND i.removed_at IS NULL WHERE m.identity = ",
-    );
-    sql.bind(identity).push(" AND (m.service_id, m.channel_id) IN ");
-    sql.values(ids.iter().map(|id| [ctx.scope().into(), id.into()]));
-    sql.push(" GROUP BY m.channel_id");
-    sql.all(ctx.reader())
-        .await?
-        .iter()
-        .map(|row| Ok((row.try_get("", "channel_id")?, row.try_get("", "unread")?)))
-        .collect::<Result<_, Error>>()
-}
-
-/// How many messages the caller has not read in a channel where its horizon is `horizon`.
-///
-/// # Errors
-/// Whatever the database refuses.
-pub async fn unread_behind(ctx: &Ctx, member: &member::Model) -> Result<Option<i64>> {
-    messages::unread(
-        ctx.reader(),
-        ctx.scope(),
-        member.channel_id,
-        member.last_consumed_message_index,
-    )
-    .await
 }

@@ -5,16 +5,19 @@ pub mod ledger;
 mod parameters;
 pub(crate) mod target;
 
-use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};
+use std::collections::HashMap;
+
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel};
 
 pub use parameters::{POST_EVENTS, PRE_EVENTS, parameters, post_event};
 
 use crate::{
     ctx::Origin,
     entities::{service, webhook_delivery},
-    error::Result,
+    error::{Error, Result},
     events::Event,
-    sid::DeliverySid,
+    sid::{AccountSid, DeliverySid, ServiceSid},
+    sql::Sql,
 };
 
 /// How many rows one statement inserts.
@@ -77,6 +80,35 @@ pub async fn record(
     let ids = deliveries.iter().map(|delivery| delivery.id).collect();
     store(db, deliveries).await?;
     Ok(ids)
+}
+
+/// Of these services those that want webhooks.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub(crate) async fn hooked(
+    db: &impl ConnectionTrait,
+    services: impl IntoIterator<Item = (AccountSid, ServiceSid)>,
+) -> Result<HashMap<ServiceSid, service::Model>> {
+    let mut wanted: Vec<_> = services.into_iter().collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut sql =
+        Sql::new("SELECT * FROM services WHERE post_webhook_url IS NOT NULL AND (account_id, id) IN ");
+    sql.values(
+        wanted
+            .into_iter()
+            .map(|(account, service)| [account.into(), service.into()]),
+    );
+    sql.all(db)
+        .await?
+        .iter()
+        .map(|row| service::Model::from_query_result(row, "").map(|service| (service.id, service)))
+        .collect::<Result<_, _>>()
+        .map_err(Error::from)
 }
 
 /// Inserts deliveries.

@@ -21,8 +21,10 @@ use hubbub_core::{
 use super::Hub;
 use crate::client::Client;
 
-/// How many missed events are read at once.
-const PORTION: u64 = 500;
+/// How many missed events are read at once, of however many channels.
+const PORTION: i64 = 500;
+/// How many seats are taken before others get their turn.
+const SEATS: usize = 500;
 /// How long a client may take to read what it missed.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a full queue is looked at.
@@ -65,15 +67,26 @@ impl Hub {
                 (missed, Some(true))
             }
         };
-        let mut known = HashMap::new();
-        for subscription in &subscriptions {
+        let as_they_stand = subscriptions.iter().map(
+            |Subscription {
+                 channel,
+                 last_seq,
+                 last_event_at,
+                 ..
+             }| (*channel, *last_seq, *last_event_at),
+        );
+        client.knows_all(as_they_stand, watermark);
+        let mut known = HashMap::with_capacity(subscriptions.len());
+        for (number, subscription) in subscriptions.iter().enumerate() {
+            if number % SEATS == SEATS - 1 {
+                tokio::task::yield_now().await;
+            }
             let Subscription {
                 channel,
                 last_seq,
-                last_event_at,
                 deleted,
+                ..
             } = *subscription;
-            client.knows(channel, last_seq, last_event_at, watermark);
             if !deleted {
                 known.insert(channel, last_seq);
                 stretches.extend(self.seat(client, channel, last_seq));
@@ -185,24 +198,30 @@ impl Hub {
     /// # Errors
     /// When the database is away or the client does not read: it must come back with its cursor.
     pub(crate) async fn catch_up(&self, client: &Arc<Client>, start: &Start) -> Result<()> {
+        let mut portion = Vec::new();
+        let mut room = PORTION;
         for stretch in &start.stretches {
-            self.deliver_stretch(client, *stretch).await?;
+            let mut rest = *stretch;
+            while rest.after < rest.until {
+                let until = rest.until.min(rest.after + room);
+                room -= until - rest.after;
+                portion.push(Stretch { until, ..rest });
+                rest.after = until;
+                if room == 0 {
+                    self.deliver_portion(client, &portion).await?;
+                    portion.clear();
+                    room = PORTION;
+                }
+            }
         }
-        Ok(())
+        self.deliver_portion(client, &portion).await
     }
 
-    async fn deliver_stretch(&self, client: &Arc<Client>, mut stretch: Stretch) -> Result<()> {
-        while stretch.after < stretch.until {
-            let events = log::read(self.core.db.reader(), stretch, PORTION).await?;
-            let Some(last) = events.last().and_then(|event| event.seq) else {
-                return Ok(());
-            };
-            for event in events {
-                self.wait_for_room(client).await?;
-                let kind = self.kind_for(client, &event);
-                client.catch_up(event, kind, self.watermark());
-            }
-            stretch.after = last;
+    async fn deliver_portion(&self, client: &Arc<Client>, portion: &[Stretch]) -> Result<()> {
+        for event in log::read_all(self.core.db.reader(), portion).await? {
+            self.wait_for_room(client).await?;
+            let kind = self.kind_for(client, &event);
+            client.catch_up(event, kind, self.watermark());
         }
         Ok(())
     }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use hubbub_core::{
     Error, Result,
     error::ErrorCode,
-    members,
+    members::horizons::{self, Horizon},
     messages::{self, Anchor, NewMessage, Sent, UpdateMessage},
-    user_channels,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -102,16 +101,35 @@ impl Session {
         }))
     }
 
-    pub(super) async fn set_horizon(&self, args: &Args) -> Answer {
+    /// Reports the read horizon in the order of arrival and answers when it is stored, while the next ones follow.
+    pub(super) async fn report_horizon(self: &Arc<Self>, args: &Args, ack: Option<AckSender>) {
+        if self.client.reports.available_permits() == 0 {
+            horizons::hurry(&self.ctx());
+        }
+        let Ok(permit) = Arc::clone(&self.client.reports).acquire_owned().await else {
+            return;
+        };
+        match self.report(args) {
+            Err(error) => respond(ack, Err(error)),
+            Ok(stored) => {
+                tokio::spawn(async move {
+                    let stored = stored
+                        .await
+                        .unwrap_or_else(|_| Err(Error::new(ErrorCode::Unavailable)));
+                    respond(ack, stored.and_then(|Horizon { index, unread }| {
+                        data(&json!({ "last_consumed_message_index": index, "unread_messages_count": unread }))
+                    }));
+                    drop(permit);
+                });
+            }
+        }
+    }
+
+    fn report(&self, args: &Args) -> Result<oneshot::Receiver<Result<Horizon>>> {
         let index = args
             .integer("index")?
             .ok_or_else(|| Error::parameter("index", "is missing"))?;
-        let ctx = self.fresh().await?;
-        let member = members::consume(&ctx, &args.channel()?, index).await?;
-        data(&json!({
-            "last_consumed_message_index": member.last_consumed_message_index,
-            "unread_messages_count": user_channels::unread_behind(&ctx, &member).await?,
-        }))
+        horizons::report(&self.ctx(), args.channel()?, index)
     }
 
     pub(super) fn message_value(&self, message: &hubbub_core::entities::message::Model) -> Value {

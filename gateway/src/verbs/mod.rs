@@ -11,14 +11,14 @@ mod users;
 
 use std::{sync::Arc, time::Instant};
 
-use hubbub_core::{Caller, Ctx, Error, Result, access_tokens, error::ErrorCode};
+use hubbub_core::{Caller, Ctx, Error, Result, access_tokens, error::ErrorCode, members::horizons};
 use parking_lot::RwLock;
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
 use self::args::Args;
 use crate::{
-    client::{Client, SENDS_IN_FLIGHT},
+    client::{Client, REPORTS_IN_FLIGHT, SENDS_IN_FLIGHT},
     hub::{Hub, Start},
     limits::{self, Pass, VerbMeter},
     socket_io::{AckSender, IncomingEvent},
@@ -123,7 +123,21 @@ impl Session {
         }
         // Whatever is not a send takes effect after the sends before it.
         drop(self.client.sends.acquire_many(SENDS_IN_FLIGHT).await);
+        match &*event.name {
+            "setLastConsumedMessageIndex" => return self.report_horizon(&args, ack).await,
+            // It has nothing to do with what is read.
+            "typing" => {}
+            _ => self.settle_reports().await,
+        }
         respond(ack, self.answer(&event.name, &args).await);
+    }
+
+    /// Waits for the reports of read horizons before, which need not wait any longer themselves.
+    async fn settle_reports(&self) {
+        if self.client.reports.available_permits() < REPORTS_IN_FLIGHT as usize {
+            horizons::hurry(&self.ctx());
+            drop(self.client.reports.acquire_many(REPORTS_IN_FLIGHT).await);
+        }
     }
 
     async fn answer(self: &Arc<Self>, verb: &str, args: &Args) -> Answer {
@@ -149,7 +163,6 @@ impl Session {
             "getUser" => self.get_user(args).await,
             "updateUser" => self.update_user(args).await,
             "typing" => self.typing(args).await,
-            "setLastConsumedMessageIndex" => self.set_horizon(args).await,
             "updateUserChannel" => self.update_user_channel(args).await,
             "updateToken" => self.update_token(args).await,
             "sync" => self.sync(args).await,

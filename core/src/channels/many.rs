@@ -1,0 +1,109 @@
+//! Many channels at once, of any services, with one statement of each kind: for the group commits.
+
+use std::collections::HashMap;
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, Value};
+
+use crate::{
+    entities::channel,
+    error::{Error, Result},
+    sid::{ChannelSid, ServiceSid},
+    sql::Sql,
+};
+
+/// A channel of any service.
+pub(crate) type ChannelKey = (ServiceSid, ChannelSid);
+
+/// The channels with these unique names.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub(crate) async fn by_names<'n>(
+    db: &impl ConnectionTrait,
+    names: impl IntoIterator<Item = (ServiceSid, &'n str)>,
+) -> Result<HashMap<(ServiceSid, String), ChannelSid>> {
+    let mut wanted: Vec<(ServiceSid, &str)> = names.into_iter().collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut sql =
+        Sql::new("SELECT service_id, id, unique_name FROM channels WHERE (service_id, unique_name) IN ");
+    sql.values(
+        wanted
+            .into_iter()
+            .map(|(service, name)| [service.into(), Value::from(name)]),
+    );
+    sql.all(db)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok((
+                (row.try_get("", "service_id")?, row.try_get("", "unique_name")?),
+                row.try_get("", "id")?,
+            ))
+        })
+        .collect()
+}
+
+/// Locks those that exist until the transaction ends, always in the order of their keys: two batches cannot wait for
+/// each other.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub(crate) async fn lock_all(
+    tx: &DatabaseTransaction,
+    keys: &[ChannelKey],
+) -> Result<HashMap<ChannelKey, channel::Model>> {
+    let mut sql = Sql::new("SELECT * FROM channels WHERE deleted_at IS NULL AND (service_id, id) IN ");
+    sql.values(
+        keys.iter()
+            .map(|(service, channel)| [service.into(), channel.into()]),
+    );
+    sql.push(" ORDER BY service_id, id")
+        .for_update(tx.get_database_backend());
+    sql.all(tx)
+        .await?
+        .iter()
+        .map(|row| {
+            channel::Model::from_query_result(row, "")
+                .map(|channel| ((channel.service_id, channel.id), channel))
+        })
+        .collect::<Result<_, _>>()
+        .map_err(Error::from)
+}
+
+/// Writes the counters of locked channels back.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub(crate) async fn move_counters<'c>(
+    tx: &DatabaseTransaction,
+    channels: impl IntoIterator<Item = &'c channel::Model>,
+) -> Result<()> {
+    let mut sql = Sql::new(
+        "WITH moved (service_id, id, next_index, last_seq, last_event_at, messages_count, last_message_id, last_message_at, listed_at) AS (VALUES ",
+    );
+    sql.rows(channels.into_iter().map(|channel| {
+        [
+            channel.service_id.into(),
+            channel.id.into(),
+            channel.next_index.into(),
+            channel.last_seq.into(),
+            channel.last_event_at.into(),
+            channel.messages_count.into(),
+            channel.last_message_id.into(),
+            channel.last_message_at.into(),
+            channel.listed_at.into(),
+        ]
+    }));
+    sql.push(
+        ") UPDATE channels SET next_index = moved.next_index, last_seq = moved.last_seq, last_event_at = moved.last_event_at, \
+         messages_count = moved.messages_count, last_message_id = moved.last_message_id, last_message_at = moved.last_message_at, \
+         listed_at = moved.listed_at \
+         FROM moved WHERE channels.service_id = moved.service_id AND channels.id = moved.id",
+    );
+    sql.execute(tx).await?;
+    Ok(())
+}

@@ -1,0 +1,339 @@
+//! The set-based statements of one group commit of read horizons.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Instant,
+};
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
+
+use super::{Report, Stored};
+use crate::{
+    change::advance,
+    channels::{self, ChannelKey},
+    ctx::Origin,
+    db::{Db, TRANSACTION_LIMIT},
+    entities::{channel, member},
+    error::{Error, ErrorCode, Result},
+    events::{
+        Event, EventKind, Resource, log, outbox,
+        publisher::{Committed, Publisher},
+    },
+    input::ChannelRef,
+    messages,
+    sid::{ChannelSid, DeliverySid, EventSid, ServiceSid},
+    sql::Sql,
+    timestamp::Timestamp,
+    webhooks,
+};
+
+/// A member, as reports name it.
+type MemberKey<'r> = (ServiceSid, ChannelSid, &'r str);
+
+/// How far a member had read when it was looked at, and how far there is to read.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    horizon: Option<i64>,
+    newest: i64,
+    member: bool,
+}
+
+impl Standing {
+    /// Where a report of this index would move the horizon to; `None` when it moves nothing.
+    fn target(self, index: i64) -> Option<i64> {
+        let index = index.min(self.newest);
+        (index >= 0 && self.horizon.is_none_or(|horizon| horizon < index)).then_some(index)
+    }
+}
+
+/// Stores what moves a horizon; answers what became of each report, in order.
+pub(super) async fn store(db: &Db, publisher: &Publisher, reports: &[Report]) -> Result<Vec<Result<Stored>>> {
+    let names = reports.iter().filter_map(|report| match &report.key.channel {
+        ChannelRef::Name(name) => Some((report.key.service, name.as_str())),
+        ChannelRef::Sid(_) => None,
+    });
+    let names = channels::by_names(db.reader(), names).await?;
+    let members: Vec<Option<MemberKey<'_>>> = reports
+        .iter()
+        .map(|report| {
+            let channel = match &report.key.channel {
+                ChannelRef::Sid(id) => *id,
+                ChannelRef::Name(name) => *names.get(&(report.key.service, name.clone()))?,
+            };
+            Some((report.key.service, channel, report.key.identity.as_str()))
+        })
+        .collect();
+    // Most reports move nothing: those need no lock.
+    let asked: BTreeSet<MemberKey<'_>> = members.iter().flatten().copied().collect();
+    let mut standings = look(db.reader(), &asked).await?;
+    let mut movers: Vec<(&Report, MemberKey<'_>)> = Vec::new();
+    for (report, member) in reports.iter().zip(&members) {
+        if let Some(member) = member
+            && let Some(standing) = standings.get(member)
+            && standing.member
+            && standing.target(report.index).is_some()
+        {
+            movers.push((report, *member));
+        }
+    }
+    let mut moved = BTreeSet::new();
+    if !movers.is_empty() {
+        let now = advance_all(db, publisher, &movers).await?;
+        for member in movers.iter().map(|(_, member)| *member) {
+            match now.get(&member) {
+                Some(standing) => {
+                    standings.insert(member, *standing);
+                    moved.insert(member);
+                }
+                // It left in between.
+                None => {
+                    standings
+                        .entry(member)
+                        .and_modify(|standing| standing.member = false);
+                }
+            }
+        }
+    }
+    let answer = |(report, member): (&Report, &Option<MemberKey<'_>>)| {
+        let missing = || {
+            let Report { key, .. } = report;
+            Error::not_found(format_args!("/Services/{}/Channels/{}", key.service, key.channel))
+        };
+        let member = member.as_ref().ok_or_else(missing)?;
+        let standing = standings.get(member).ok_or_else(missing)?;
+        if !standing.member {
+            return Err(ErrorCode::NotAMember.into());
+        }
+        Ok(Stored {
+            channel: member.1,
+            horizon: standing.horizon,
+            moved: moved.contains(member),
+        })
+    };
+    Ok(reports.iter().zip(&members).map(answer).collect())
+}
+
+/// How many messages lie behind each report's horizon now.
+pub(super) async fn unread(
+    db: &Db,
+    reports: &[Report],
+    stored: &[Result<Stored>],
+) -> Result<Vec<Option<i64>>> {
+    let horizons: Vec<Option<_>> = reports
+        .iter()
+        .zip(stored)
+        .map(|(report, stored)| {
+            let stored = stored.as_ref().ok()?;
+            Some((report.key.service, stored.channel, stored.horizon?))
+        })
+        .collect();
+    let known: Vec<_> = horizons.iter().copied().flatten().collect();
+    let mut counts = messages::unread(db.reader(), &known).await?.into_iter();
+    Ok(horizons
+        .iter()
+        .map(|horizon| horizon.and_then(|_| counts.next().flatten()))
+        .collect())
+}
+
+/// Where these members stand; what belongs to no channel is not in it.
+async fn look<'r>(
+    db: &impl ConnectionTrait,
+    members: &BTreeSet<MemberKey<'r>>,
+) -> Result<HashMap<MemberKey<'r>, Standing>> {
+    if members.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut sql = Sql::new("WITH asked (place, service_id, channel_id, identity) AS (VALUES ");
+    sql.rows(
+        (0_i64..)
+            .zip(members)
+            .map(|(place, (service, channel, identity))| {
+                [place.into(), service.into(), channel.into(), (*identity).into()]
+            }),
+    );
+    sql.push(
+        ") SELECT a.place, c.next_index - 1 AS newest, m.joined_seq, m.last_consumed_message_index AS horizon \
+         FROM asked a JOIN channels c ON c.service_id = a.service_id AND c.id = a.channel_id AND c.deleted_at IS NULL \
+         LEFT JOIN members m ON m.service_id = a.service_id AND m.channel_id = a.channel_id \
+         AND m.identity = a.identity",
+    );
+    let asked: Vec<MemberKey<'r>> = members.iter().copied().collect();
+    let mut standings = HashMap::new();
+    for row in sql.all(db).await? {
+        let place: i64 = row.try_get("", "place")?;
+        let Some(key) = usize::try_from(place).ok().and_then(|place| asked.get(place)) else {
+            continue;
+        };
+        let standing = Standing {
+            horizon: row.try_get("", "horizon")?,
+            newest: row.try_get("", "newest")?,
+            member: row.try_get::<Option<i64>>("", "joined_seq")?.is_some(),
+        };
+        standings.insert(*key, standing);
+    }
+    Ok(standings)
+}
+
+/// Moves horizons in one transaction: each member's furthest report makes one event of its channel. Answers where the
+/// members stand then; who is gone meanwhile is not in it.
+async fn advance_all<'r>(
+    db: &Db,
+    publisher: &Publisher,
+    movers: &[(&'r Report, MemberKey<'r>)],
+) -> Result<HashMap<MemberKey<'r>, Standing>> {
+    let began = Instant::now();
+    let tx = db.begin().await?;
+    let keys: BTreeSet<ChannelKey> = movers
+        .iter()
+        .map(|(_, (service, channel, _))| (*service, *channel))
+        .collect();
+    let keys: Vec<ChannelKey> = keys.into_iter().collect();
+    let mut channels = channels::lock_all(&tx, &keys).await?;
+    let mut members = load(&tx, movers).await?;
+    let mut furthest: HashMap<MemberKey<'r>, i64> = HashMap::new();
+    for (report, member) in movers {
+        let index = furthest.entry(*member).or_insert(report.index);
+        *index = report.index.max(*index);
+    }
+    let mut standings = HashMap::new();
+    let mut rows: Vec<(&'r Report, member::Model)> = Vec::new();
+    let mut events = Vec::new();
+    for (report, key) in movers {
+        let Some(index) = furthest.remove(key) else {
+            continue;
+        };
+        let Some(channel) = channels.get_mut(&(key.0, key.1)) else {
+            continue;
+        };
+        let Some(mut row) = members.remove(&(key.0, key.1, key.2.to_owned())) else {
+            continue;
+        };
+        let mut standing = Standing {
+            horizon: row.last_consumed_message_index,
+            newest: channel.next_index - 1,
+            member: true,
+        };
+        if let Some(target) = standing.target(index) {
+            standing.horizon = Some(target);
+            row.last_consumed_message_index = Some(target);
+            row.last_consumption_timestamp = Some(Timestamp::now());
+            events.push(event(report, &row, channel));
+            rows.push((report, row));
+        }
+        standings.insert(*key, standing);
+    }
+    if rows.is_empty() {
+        tx.rollback().await?;
+        return Ok(standings);
+    }
+    write(&tx, &rows).await?;
+    log::append(&tx, &events).await?;
+    let touched: BTreeSet<ChannelKey> = rows
+        .iter()
+        .map(|(_, row)| (row.service_id, row.channel_id))
+        .collect();
+    channels::move_counters(&tx, touched.iter().filter_map(|key| channels.get(key))).await?;
+    let deliveries = record_webhooks(&tx, &rows, &events).await?;
+    let outbox = if publisher.needs_outbox() {
+        Some(outbox::push(&tx, publisher.node(), &events).await?)
+    } else {
+        None
+    };
+    if began.elapsed() > TRANSACTION_LIMIT {
+        return Err(Error::new(ErrorCode::Unavailable));
+    }
+    tx.commit().await?;
+    publisher.committed(Committed {
+        events: events.into_iter().map(Arc::new).collect(),
+        outbox,
+        deliveries,
+    });
+    Ok(standings)
+}
+
+fn event(report: &Report, row: &member::Model, channel: &mut channel::Model) -> Event {
+    advance(channel, Timestamp::now());
+    Event {
+        id: EventSid::generate(),
+        kind: EventKind::MemberUpdated,
+        account: report.account,
+        service: row.service_id,
+        channel: Some(row.channel_id),
+        seq: Some(channel.last_seq),
+        identity: row.identity.clone(),
+        at: channel.last_event_at,
+        resource: Resource::Member {
+            member: Box::new(row.clone()),
+            channel: None,
+        },
+        connection: report.connection,
+    }
+}
+
+async fn load(
+    tx: &DatabaseTransaction,
+    movers: &[(&Report, MemberKey<'_>)],
+) -> Result<HashMap<(ServiceSid, ChannelSid, String), member::Model>> {
+    let mut sql = Sql::new("SELECT * FROM members WHERE (service_id, channel_id, identity) IN ");
+    sql.values(
+        movers
+            .iter()
+            .map(|(_, (service, channel, identity))| [service.into(), channel.into(), (*identity).into()]),
+    );
+    sql.all(tx)
+        .await?
+        .iter()
+        .map(|row| {
+            let row = member::Model::from_query_result(row, "")?;
+            Ok(((row.service_id, row.channel_id, row.identity.clone()), row))
+        })
+        .collect()
+}
+
+async fn write(tx: &DatabaseTransaction, rows: &[(&Report, member::Model)]) -> Result<()> {
+    let mut sql = Sql::new("WITH moved (service_id, channel_id, id, horizon, moment) AS (VALUES ");
+    sql.rows(rows.iter().map(|(_, row)| {
+        [
+            row.service_id.into(),
+            row.channel_id.into(),
+            row.id.into(),
+            row.last_consumed_message_index.into(),
+            row.last_consumption_timestamp.into(),
+        ]
+    }));
+    sql.push(
+        ") UPDATE members SET last_consumed_message_index = moved.horizon, last_consumption_timestamp = moved.moment \
+         FROM moved WHERE members.service_id = moved.service_id AND members.channel_id = moved.channel_id \
+         AND members.id = moved.id",
+    );
+    sql.execute(tx).await?;
+    Ok(())
+}
+
+/// Every report is a user's, so all of them ask for webhooks.
+async fn record_webhooks(
+    tx: &DatabaseTransaction,
+    rows: &[(&Report, member::Model)],
+    events: &[Event],
+) -> Result<Vec<(ServiceSid, Vec<DeliverySid>)>> {
+    let services = rows.iter().map(|(report, row)| (report.account, row.service_id));
+    let services = webhooks::hooked(tx, services).await?;
+    let mut due: HashMap<ServiceSid, Vec<DeliverySid>> = HashMap::new();
+    let mut deliveries = Vec::new();
+    for event in events {
+        let origin = Origin {
+            client: Some(event.identity.clone()),
+            webhooks: true,
+            connection: event.connection,
+        };
+        if let Some(service) = services.get(&event.service)
+            && let Some(delivery) = webhooks::delivery(service, &origin, event)
+        {
+            due.entry(service.id).or_default().push(delivery.id);
+            deliveries.push(delivery);
+        }
+    }
+    webhooks::store(tx, deliveries).await?;
+    Ok(due.into_iter().collect())
+}
