@@ -54,6 +54,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
             socket_queue_total: config.socket_queue_total,
             socket_limits: config.socket_limits,
             socket_rate: config.socket_rate,
+            typing_channel_limit: config.typing_channel_limit,
         };
         Some(
             Gateway::start(Arc::clone(&core), gateway_config)

@@ -117,6 +117,7 @@ def can_list_services(node, sid, token):
         ("HUBBUB_SOCKET_QUEUE", "plenty"),
         ("HUBBUB_AUDIT_RETENTION", "for ever"),
         ("HUBBUB_LIMIT_CEILING", "0"),
+        ("HUBBUB_TYPING_CHANNEL_LIMIT", "many"),
         ("HUBBUB_RATE_LIMIT_ACCOUNT", "0"),
         ("HUBBUB_RATE_LIMIT_KEY", "ten"),
         ("HUBBUB_PUBLIC_URL", "not a url"),

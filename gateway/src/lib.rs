@@ -34,6 +34,8 @@ pub struct GatewayConfig {
     pub socket_limits: SocketLimits,
     /// How many verbs a second a socket may ask for; `None` is no limit.
     pub socket_rate: Option<VerbRate>,
+    /// The most members a channel may have for typing to be told in it.
+    pub typing_channel_limit: u32,
 }
 
 /// The gateway of this process.

@@ -68,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) socket_queue_total: usize,
     pub(crate) socket_limits: SocketLimits,
     pub(crate) socket_rate: Option<VerbRate>,
+    /// Members.
+    pub(crate) typing_channel_limit: u32,
     pub(crate) log: String,
 }
 
@@ -200,6 +202,12 @@ impl Config {
                 given.socket_rate.as_deref(),
                 "HUBBUB_SOCKET_RATE",
                 parse::verb_rate,
+            )?,
+            typing_channel_limit: parse::or(
+                given.typing_channel_limit.as_deref(),
+                "HUBBUB_TYPING_CHANNEL_LIMIT",
+                "100",
+                parse::members,
             )?,
             log: parse::or(given.log.as_deref(), "HUBBUB_LOG", DEFAULT_LOG, parse::log)?,
         };

@@ -75,6 +75,8 @@ options! {
     sockets_per_account "sockets-per-account" "HUBBUB_SOCKETS_PER_ACCOUNT";
     /// Verbs a second of one socket, such as 20 or 0.5 [default: no limit].
     socket_rate "socket-rate" "HUBBUB_SOCKET_RATE";
+    /// The most members of a channel in which typing is told; 0 switches it off [default: 100].
+    typing_channel_limit "typing-channel-limit" "HUBBUB_TYPING_CHANNEL_LIMIT";
     /// What is logged, such as info or hubbub_gateway=debug [default: info].
     log "log" "HUBBUB_LOG";
 }

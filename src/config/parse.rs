@@ -218,6 +218,11 @@ pub(super) fn rows(text: &str) -> Parsed<usize> {
     })
 }
 
+pub(super) fn members(text: &str) -> Parsed<u32> {
+    text.parse()
+        .map_err(|_| format!("is '{text}'; right would be a whole number of members, 0 or more, such as 100"))
+}
+
 pub(super) fn log(text: &str) -> Parsed<String> {
     tracing_subscriber::EnvFilter::try_new(text)
         .map(|_| text.to_owned())

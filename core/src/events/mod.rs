@@ -89,8 +89,11 @@ pub enum Resource {
         /// Who is invited.
         identity: String,
     },
-    /// Nothing: typing.
-    None,
+    /// Nothing that is shown: typing.
+    Typing {
+        /// How long it lasts unless it is renewed, for the processes that hear of it.
+        lasts_ms: u64,
+    },
 }
 
 /// Something that happened.
@@ -133,29 +136,6 @@ impl Event {
             at: message.committed_at,
             resource: Resource::Message(Box::new(message)),
             connection,
-        }
-    }
-
-    /// A volatile typing event: no `seq`, never stored.
-    #[must_use]
-    pub fn typing(
-        kind: EventKind,
-        account: AccountSid,
-        service: ServiceSid,
-        channel: ChannelSid,
-        identity: &str,
-    ) -> Self {
-        Self {
-            id: EventSid::generate(),
-            kind,
-            account,
-            service,
-            channel: Some(channel),
-            seq: None,
-            identity: identity.to_owned(),
-            at: Timestamp::now(),
-            resource: Resource::None,
-            connection: None,
         }
     }
 
@@ -260,7 +240,7 @@ impl Event {
                 envelope.channel_sid = Some(channel.id);
                 envelope.channel = Some(channels::view(channel, account, base));
             }
-            Resource::None => {}
+            Resource::Typing { .. } => {}
         }
         serde_json::to_string(&envelope).unwrap_or_else(|_| "{}".to_owned())
     }

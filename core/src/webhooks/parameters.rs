@@ -75,7 +75,7 @@ pub fn parameters(event_type: &str, origin: &Origin, event: &Event) -> Vec<(&'st
         Resource::Channel(channel) => list.channel(event, channel),
         Resource::Member { member, .. } => list.member(event, member),
         Resource::User(user) => list.user(event, user),
-        Resource::Invitation { .. } | Resource::None => {}
+        Resource::Invitation { .. } | Resource::Typing { .. } => {}
     }
     list.0
 }

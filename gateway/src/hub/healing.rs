@@ -71,10 +71,15 @@ impl Hub {
             }
             for event in events {
                 let event = Arc::new(event);
-                let mut room = room.lock();
-                // The room may stand behind a trimmed stretch of the log.
-                room.skip_to(event.seq.unwrap_or(0) - 1);
-                room.take(event, self.watermark(), &|event| self.newcomers(event));
+                {
+                    let mut room = room.lock();
+                    // The room may stand behind a trimmed stretch of the log.
+                    room.skip_to(event.seq.unwrap_or(0) - 1);
+                    room.take(Arc::clone(&event), self.watermark(), &|event| {
+                        self.newcomers(event)
+                    });
+                }
+                self.typing_is_over(key, &event);
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The hub: the clients of this process, and the rooms in which they hear their channels.
 //!
-//! Locks are taken in this order and none is held over an await: rooms, a room, users, a client.
+//! Locks are taken in this order and none is held over an await: typists, rooms, a room, users, a client.
 
 mod audit;
 mod buckets;
@@ -9,6 +9,8 @@ mod healing;
 mod listener;
 mod resume;
 mod room;
+mod typing;
+mod typists;
 
 use std::{
     collections::HashMap,
@@ -39,10 +41,10 @@ use crate::{
     GatewayConfig,
     client::Client,
     limits::{AccountSockets, SocketLimits, VerbRate},
-    verbs::Typing,
 };
 
 pub(crate) use resume::Start;
+pub(crate) use typing::{Pass, Typing};
 
 type RoomKey = (ServiceSid, ChannelSid);
 type UserKey = (ServiceSid, String);
@@ -61,8 +63,8 @@ pub struct Hub {
     accounts: AccountSockets,
     /// How many verbs a second a socket may ask for.
     pub(crate) verb_rate: Option<VerbRate>,
-    /// Who types, of this process's clients.
-    pub(crate) typing: Arc<Typing>,
+    /// Who types where.
+    pub(crate) typing: Typing,
 }
 
 impl Hub {
@@ -73,9 +75,8 @@ impl Hub {
     pub async fn start(core: Arc<Core>, config: &GatewayConfig) -> Result<Arc<Self>, BrokerError> {
         let subscription = core.bus.subscribe().await?;
         let shared = core.bus.crosses_processes();
-        let typing = Typing::start(core.publisher.clone());
         let hub = Arc::new(Self {
-            typing,
+            typing: Typing::new(config.typing_channel_limit),
             buckets: Buckets::start(subscription.binder, shared),
             core,
             rooms: Mutex::new(HashMap::new()),
@@ -92,6 +93,7 @@ impl Hub {
         tokio::spawn(listener::run(Arc::downgrade(&hub), subscription.signals));
         tokio::spawn(audit::run(Arc::downgrade(&hub)));
         tokio::spawn(audit::watch_tokens(Arc::downgrade(&hub)));
+        tokio::spawn(typing::watch(Arc::downgrade(&hub)));
         Ok(hub)
     }
 
@@ -166,6 +168,7 @@ impl Hub {
 
     /// Forgets a client whose socket is over.
     pub(crate) fn leave(&self, client: &Client) {
+        self.stops_typing(client);
         {
             let key = (client.service, client.identity.as_str().to_owned());
             let mut users = self.users.lock();
@@ -208,11 +211,7 @@ impl Hub {
         for event in events {
             match (event.channel, event.seq) {
                 (Some(channel), Some(_)) => self.take_durable((event.service, channel), event),
-                (Some(channel), None) => {
-                    if let Some(room) = self.room((event.service, channel)) {
-                        room.lock().tell(Arc::clone(event), self.watermark());
-                    }
-                }
+                (Some(channel), None) => self.hear_typing((event.service, channel), event),
                 (None, _) => self.take_of_user(event),
             }
         }
@@ -234,16 +233,20 @@ impl Hub {
             }
         }
         let Some(room) = self.room(key) else { return };
-        let (followup, empty) = {
+        let (followup, empty, is_new) = {
             let mut room = room.lock();
             if room.closed {
                 return;
             }
+            let is_new = event.seq > Some(room.last_seq());
             let followup = room.take(Arc::clone(event), self.watermark(), &|event| {
                 self.newcomers(event)
             });
-            (followup, room.is_empty())
+            (followup, room.is_empty(), is_new)
         };
+        if is_new {
+            self.typing_is_over(key, event);
+        }
         if empty {
             self.close_if_empty(key);
         }

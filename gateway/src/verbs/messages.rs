@@ -32,9 +32,6 @@ impl Session {
                     let sent = sent
                         .await
                         .unwrap_or_else(|_| Err(Error::new(ErrorCode::Unavailable)));
-                    if let Ok(sent) = &sent {
-                        session.stop_typing(sent.message.channel_id);
-                    }
                     respond(ack, sent.and_then(|sent| session.sent_view(&sent)));
                     drop(permit);
                 });

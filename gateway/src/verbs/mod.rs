@@ -24,8 +24,6 @@ use crate::{
     socket_io::{AckSender, IncomingEvent},
 };
 
-pub(crate) use typing::Typing;
-
 /// A client at work.
 pub(crate) struct Session {
     pub(crate) hub: Arc<Hub>,
