@@ -3,7 +3,10 @@
 use actix_web::{get, post, web::Json};
 use hubbub_core::{
     Ctx, Error,
-    webhooks::ledger::{self, DeliveryView},
+    webhooks::{
+        deliveries::{self, DeliveryView},
+        ledger,
+    },
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -48,8 +51,8 @@ struct DeliveryPage {
 async fn list(call: Call<Ctx>) -> Result<Json<DeliveryPage>> {
     let paging = call.paging()?;
     let filter: ListDeliveries = call.query()?;
-    let page = ledger::list(&call.ctx, filter.status.as_deref(), &paging.request).await?;
-    let (meta, deliveries) = paging.answer("deliveries", &page, |row| ledger::view(row, &call.base));
+    let page = deliveries::list(&call.ctx, filter.status.as_deref(), &paging.request).await?;
+    let (meta, deliveries) = paging.answer("deliveries", &page, |row| deliveries::view(row, &call.base));
     Ok(Json(DeliveryPage { meta, deliveries }))
 }
 
@@ -61,8 +64,8 @@ async fn list(call: Call<Ctx>) -> Result<Json<DeliveryPage>> {
 )]
 #[get("/v2/Services/{ServiceSid}/WebhookDeliveries/{Sid}")]
 async fn fetch(call: Call<Ctx>) -> Result<Json<DeliveryView>> {
-    let delivery = ledger::get(&call.ctx, call.at("Sid")?).await?;
-    Ok(Json(ledger::view(&delivery, &call.base)))
+    let delivery = deliveries::get(&call.ctx, call.at("Sid")?).await?;
+    Ok(Json(deliveries::view(&delivery, &call.base)))
 }
 
 /// What to do with a delivery.
@@ -87,6 +90,6 @@ async fn update(call: Call<Ctx>) -> Result<Json<DeliveryView>> {
     if form.status != ledger::PENDING {
         return Err(Error::parameter("Status", "must be pending: the delivery is then sent again").into());
     }
-    let delivery = ledger::resend(&call.ctx, call.at("Sid")?).await?;
-    Ok(Json(ledger::view(&delivery, &call.base)))
+    let delivery = deliveries::resend(&call.ctx, call.at("Sid")?).await?;
+    Ok(Json(deliveries::view(&delivery, &call.base)))
 }

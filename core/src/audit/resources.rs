@@ -13,7 +13,7 @@ use crate::{
     invites, members, messages, roles, services,
     sid::AccountSid,
     users,
-    webhooks::ledger,
+    webhooks::deliveries,
 };
 
 macro_rules! audited {
@@ -54,5 +54,5 @@ audited! {
     "account" account::Model, |row, _| bare(&accounts::view(row, None));
     "attribute_index" attribute_index::Model,
         |row, account| bare(&attribute_indexes::view(row, account, &NOWHERE));
-    "webhook_delivery" webhook_delivery::Model, |row, _| bare(&ledger::view(row, &NOWHERE));
+    "webhook_delivery" webhook_delivery::Model, |row, _| bare(&deliveries::view(row, &NOWHERE));
 }

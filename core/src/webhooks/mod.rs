@@ -1,6 +1,7 @@
 //! Webhooks: which event is told to whom, in which words. Deliveries are recorded in the change's own transaction;
 //! the workers make the calls.
 
+pub mod deliveries;
 pub mod ledger;
 mod parameters;
 pub(crate) mod target;

@@ -7,7 +7,10 @@ use hubbub_core::{
     Core, Error, Result, Secret, Timestamp, accounts,
     entities::webhook_delivery,
     services,
-    webhooks::ledger::{self, Attempt, Verdict},
+    webhooks::{
+        deliveries,
+        ledger::{self, Attempt, Verdict},
+    },
 };
 use rand::RngExt;
 use reqwest::{
@@ -125,7 +128,7 @@ fn sign(
             twilio::sign_form(signer.auth_token.expose(), url.as_str(), pairs),
         )
     };
-    let id = ledger::webhook_id(delivery.id);
+    let id = deliveries::webhook_id(delivery.id);
     let now = Timestamp::now().unix_seconds();
     // For GET the query string stands in for the body.
     let signed: &[u8] = if method == Method::GET {
