@@ -16,18 +16,22 @@ use hubbub_core::{
     sid::{AccountSid, ChannelSid, ServiceSid},
 };
 use parking_lot::Mutex;
+use serde_json::Value;
 use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
     hub::encoded::Encoded,
-    socket_io::{Outgoing, Socket},
+    socket_io::{Outgoing, Socket, encode_event},
     token_life::TokenLife,
 };
 
 /// How many events may be held back while a client catches up; more end its transport, and it resumes later.
 const MOST_HELD: usize = 10_000;
+/// Offsets tell how far a replay has come, in each of its channels. A replay of more channels than these has none, and
+/// begins anew when the connection is lost meanwhile.
+const MOST_TRACKED: usize = 64;
 /// How many sends of one client may be on their way to the database.
 pub(crate) const SENDS_IN_FLIGHT: u32 = 64;
 /// How many of its reports of read horizons may wait to be stored.
@@ -48,6 +52,9 @@ pub(crate) struct Client {
     /// The same for reports of read horizons.
     pub(crate) reports: Arc<Semaphore>,
     pub(crate) token: TokenLife,
+    /// Whether it asked for connection state recovery: every event that has a cursor ends with it as an argument of
+    /// its own, the offset.
+    pub(crate) recovers: bool,
     state: Mutex<State>,
 }
 
@@ -57,6 +64,8 @@ struct State {
     /// The channels that were active lately, with what it has of them: for its cursor.
     recent: SmallVec<[Recent; 2]>,
     seats: HashSet<ChannelSid>,
+    /// How far a client that recovers has come in what it missed.
+    replayed: Option<Box<Cursor>>,
     gone: bool,
 }
 
@@ -78,7 +87,13 @@ struct Recent {
 
 impl Client {
     /// A client that holds live events back until [`Client::release`].
-    pub(crate) fn new(socket: Socket, token: &AccessToken, base: BaseUrl, cursors: CursorKey) -> Arc<Self> {
+    pub(crate) fn new(
+        socket: Socket,
+        token: &AccessToken,
+        base: BaseUrl,
+        cursors: CursorKey,
+        recovers: bool,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id: Uuid::new_v4(),
             socket,
@@ -90,10 +105,12 @@ impl Client {
             sends: Arc::new(Semaphore::new(SENDS_IN_FLIGHT as usize)),
             reports: Arc::new(Semaphore::new(REPORTS_IN_FLIGHT as usize)),
             token: TokenLife::new(token),
+            recovers,
             state: Mutex::new(State {
                 held: Some(Held::default()),
                 recent: SmallVec::new(),
                 seats: HashSet::new(),
+                replayed: None,
                 gone: false,
             }),
         })
@@ -118,9 +135,32 @@ impl Client {
         self.send(&mut state, encoded, kind, watermark);
     }
 
+    /// Tells something besides channels' events, and where the client stands then.
+    pub(crate) fn tell(&self, name: &str, data: &Value, cursor: &str) {
+        let args = if self.recovers {
+            format!("{data},\"{cursor}\"")
+        } else {
+            data.to_string()
+        };
+        self.socket.send(Outgoing::packet(encode_event(
+            self.socket.namespace(),
+            name,
+            &args,
+        )));
+    }
+
+    /// What it missed begins at this cursor: if it recovers, offsets tell from now on how far it has come.
+    pub(crate) fn track(&self, cursor: &str) {
+        if self.recovers {
+            let cursor = self.cursors.decode(cursor, self.service, self.identity.as_str());
+            self.state.lock().replayed = cursor.map(Box::new);
+        }
+    }
+
     /// Delivers an event that it missed, ahead of those that are held back. It carries no cursor: until all that
     /// was missed is there, the client's old cursor is the true one.
     pub(crate) fn catch_up(&self, event: Event, kind: EventKind, watermark: Timestamp) {
+        let mut offset = None;
         if let (Some(channel), Some(seq)) = (event.channel, event.seq) {
             let mut state = self.state.lock();
             note(
@@ -135,15 +175,41 @@ impl Client {
             if let Some(held) = &mut state.held {
                 held.told.insert(channel, seq);
             }
+            offset = self.replayed(&mut state, channel, seq);
         }
-        if let Some(whole) = Encoded::new(Arc::new(event)).whole(&self.socket, &self.base, kind) {
-            self.socket.send(Outgoing::shared(whole));
+        let encoded = Encoded::new(Arc::new(event));
+        let packet = match offset {
+            Some(offset) => encoded
+                .open(&self.socket, &self.base, kind)
+                .map(|head| Outgoing::shared(head).with_tail(format!("}},\"{offset}\"]"))),
+            None => encoded
+                .whole(&self.socket, &self.base, kind)
+                .map(Outgoing::shared),
+        };
+        if let Some(packet) = packet {
+            self.socket.send(packet);
         }
+    }
+
+    /// The offset behind a missed event: what the client had, and how far it has come since.
+    fn replayed(&self, state: &mut State, channel: ChannelSid, seq: i64) -> Option<String> {
+        let replayed = state.replayed.as_mut()?;
+        replayed.recent.insert(cursor::tag(channel), seq);
+        if replayed.recent.len() > MOST_TRACKED {
+            state.replayed = None;
+            return None;
+        }
+        let recent = replayed.recent.iter().map(|(tag, seq)| (*tag, *seq));
+        Some(
+            self.cursors
+                .encode(self.service, self.identity.as_str(), replayed.watermark, recent),
+        )
     }
 
     /// Lets live events through, those held back first.
     pub(crate) fn release(&self, watermark: Timestamp) {
         let mut state = self.state.lock();
+        state.replayed = None;
         let Held { events, told } = state.held.take().unwrap_or_default();
         for (event, kind) in events {
             let known = event.channel.and_then(|channel| told.get(&channel).copied());
@@ -185,8 +251,13 @@ impl Client {
                 return;
             };
             let cursor = self.cursor_of(state, watermark);
+            let offset = if self.recovers {
+                format!(",\"{cursor}\"")
+            } else {
+                String::new()
+            };
             self.socket
-                .send(Outgoing::shared(head).with_tail(format!(",\"cursor\":\"{cursor}\"}}]")));
+                .send(Outgoing::shared(head).with_tail(format!(",\"cursor\":\"{cursor}\"}}{offset}]")));
         } else if let Some(whole) = encoded.whole(&self.socket, &self.base, kind) {
             let message = Outgoing::shared(whole);
             self.socket.send(if event.is_volatile() {

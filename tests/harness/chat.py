@@ -76,11 +76,21 @@ class Chat:
 
     # --- the app's side
 
-    async def person(self, identity, client="js-websocket", token=None, cursor=None, gateway=None, returns=False):
+    async def person(
+        self,
+        identity,
+        client="js-websocket",
+        token=None,
+        cursor=None,
+        gateway=None,
+        returns=False,
+        recovery=False,
+    ):
         """Connects somebody, with `initialized` received."""
         somebody = Person(identity, client, self._driver, returns)
         self.people.append(somebody)
-        return await somebody.connect(gateway or next(self._gateways), token or self.token(identity), cursor)
+        gateway = gateway or next(self._gateways)
+        return await somebody.connect(gateway, token or self.token(identity), cursor, recovery=recovery)
 
     async def stranger(self, token, client="js-websocket"):
         """Knocks with any token, or none; raises ConnectionRefused when the door stays shut."""

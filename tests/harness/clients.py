@@ -1,7 +1,7 @@
 """The public Socket.IO clients behind one small face: what a socket can do, not what it means.
 
 A client is opened with callbacks for what arrives: `on_event(name, args)` and `on_lifecycle(kind, value)`, where
-kind is "connect", "connect_error" (value: {"message", "data"}) or "disconnect".
+kind is "connect" (value: {"id", "recovered"}), "connect_error" (value: {"message", "data"}) or "disconnect".
 """
 
 import asyncio
@@ -109,17 +109,24 @@ class JsClient:
     async def cut(self):
         await self._driver.ask("cut", socket=self._name)
 
+    async def cut_at(self, event, count):
+        await self._driver.ask("cutAt", socket=self._name, event=event, count=count)
+
+    async def again(self, url, auth, pid=None):
+        await self._driver.ask("again", socket=self._name, url=url, auth=auth, pid=pid)
+
+    async def private(self):
+        return await self._driver.ask("private", socket=self._name)
+
 
 class PythonClient:
     def __init__(self, on_event, on_lifecycle, returns):
-        self._client = socketio.AsyncClient(
-            reconnection=returns, reconnection_delay=0.1, reconnection_delay_max=0.5
-        )
+        self._client = socketio.AsyncClient(reconnection=returns, reconnection_delay=0.1, reconnection_delay_max=0.5)
         self._on_lifecycle = on_lifecycle
         self._on_event = on_event
         self._auth = None
         self._client.on("*", self._heard)
-        self._client.on("connect", lambda: on_lifecycle("connect", self._client.sid))
+        self._client.on("connect", lambda: on_lifecycle("connect", {"id": self._client.sid, "recovered": False}))
         self._client.on("connect_error", self._refused)
         self._client.on("disconnect", lambda *reason: on_lifecycle("disconnect", reason[0] if reason else None))
 

@@ -59,6 +59,9 @@ class Person:
         self.connected = False
         self.connections = 0
         self.losses = []
+        self.recovered = None
+        self.id = None
+        self._auth = None
         self._refusal = None
         self._taken = set()
         self._news = asyncio.Event()
@@ -66,11 +69,14 @@ class Person:
 
     # --- connection
 
-    async def connect(self, url, token, cursor=None, within=10):
+    async def connect(self, url, token, cursor=None, within=10, recovery=False):
         """Ready to talk, with `initialized` received; raises ConnectionRefused when the server says no."""
         auth = {} if token is None else {"token": token}
         if cursor is not None:
             auth["cursor"] = cursor
+        if recovery:
+            auth["recovery"] = True
+        self._auth = auth
         opening = asyncio.create_task(self._client.open(url, auth, **self._options))
         await self._until(lambda: self.initialized or self._refusal, within, "initialized or refused")
         await opening
@@ -86,6 +92,24 @@ class Person:
         await self._client.cut()
         await self.is_disconnected()
         return self.cursor
+
+    async def loses_the_connection_at(self, event_type, count):
+        """As soon as it has heard so many such events from now on."""
+        await self._client.cut_at(event_type, count)
+
+    async def comes_back(self, url, pid=None, within=10, **auth):
+        """The official client's socket connects again, with what it keeps for its recovery."""
+        self.initialized = self.synced = self.ended = self._refusal = self.recovered = None
+        self._auth = {name: value for name, value in {**self._auth, **auth}.items() if value is not None}
+        await self._client.again(url, self._auth, pid)
+        await self._until(lambda: self.initialized or self._refusal, within, "initialized or refused")
+        if self._refusal:
+            raise ConnectionRefused(self._refusal)
+        return self
+
+    async def private(self):
+        """What the official client keeps for its recovery: `pid` and `offset`."""
+        return await self._client.private()
 
     async def is_disconnected(self, within=10):
         await self._until(lambda: self.ended is not None, within, "disconnected")
@@ -166,8 +190,12 @@ class Person:
     # --- what the client tells
 
     def _on_event(self, name, args):
-        assert len(args) == 1, f"{name} came with {len(args)} arguments"
+        # Who asked for recovery gets an offset behind whatever has one; nobody else ever gets a second argument.
+        expected = (1, 2) if self._auth.get("recovery") else (1,)
+        assert len(args) in expected, f"{name} came with {len(args)} arguments"
         event = args[0]
+        if len(args) == 2:
+            assert event.get("cursor") in (None, args[1]), "an offset is the cursor behind the event"
         if name == "initialized":
             self.initialized = event
             self.cursor = event["cursor"]
@@ -183,6 +211,7 @@ class Person:
     def _on_lifecycle(self, kind, value):
         if kind == "connect":
             self.connected = True
+            self.id, self.recovered = value["id"], value["recovered"]
             self.connections += 1
             self.ended = None
         elif kind == "connect_error":

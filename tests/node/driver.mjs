@@ -2,7 +2,8 @@
 //
 //   in   {id, op: "open", socket, url, auth, transports, upgrade, returns}
 //        {id, op: "emit", socket, event, args, ack}
-//        {id, op: "transport" | "disconnect" | "cut", socket}
+//        {id, op: "transport" | "disconnect" | "cut", socket}      {id, op: "cutAt", socket, event, count}
+//        {id, op: "again", socket, url, auth, pid}                  {id, op: "private", socket}
 //   out  {id, ok: true, value} or {id, ok: false, error}            the answer to one request
 //        {socket, event, args}                                      what a socket received
 //        {socket, lifecycle: "connect" | "connect_error" | "disconnect", value}
@@ -35,7 +36,9 @@ const operations = {
       ...(transports ? { transports } : {}),
     });
     sockets.set(name, socket);
-    socket.on("connect", () => say({ socket: name, lifecycle: "connect", value: socket.id }));
+    socket.on("connect", () =>
+      say({ socket: name, lifecycle: "connect", value: { id: socket.id, recovered: Boolean(socket.recovered) } }),
+    );
     socket.on("connect_error", (error) =>
       say({ socket: name, lifecycle: "connect_error", value: { message: error.message, data: error.data ?? null } }),
     );
@@ -63,6 +66,32 @@ const operations = {
   // The connection is lost without a goodbye from the Socket.IO layer.
   cut({ socket: name }) {
     socketNamed(name).io.engine.close();
+  },
+
+  // The same, as soon as so many such events have arrived, and whatever came in one piece with the last of them: what a
+  // client has read it tells, as networks do not break within a read.
+  cutAt({ socket: name, event, count }) {
+    const socket = socketNamed(name);
+    let left = count;
+    socket.on(event, () => {
+      left -= 1;
+      if (left === 0) setImmediate(() => socket.io.engine.close());
+    });
+  },
+
+  // The socket that lost its connection comes back, as it would by itself; to another address, if so balanced.
+  again({ socket: name, url, auth, pid }) {
+    const socket = socketNamed(name);
+    socket.io.uri = url;
+    socket.auth = auth;
+    if (pid) socket._pid = pid;
+    socket.connect();
+  },
+
+  // What the client keeps for its recovery.
+  private({ socket: name }) {
+    const { _pid: pid, _lastOffset: offset } = socketNamed(name);
+    return { pid: pid ?? null, offset: offset ?? null };
   },
 };
 

@@ -45,7 +45,8 @@ pub struct Cursor {
 #[derive(Clone)]
 pub struct CursorKey(SipHasher24);
 
-fn owner(service: ServiceSid, identity: &str) -> u64 {
+/// Whose a cursor is.
+pub(super) fn owner(service: ServiceSid, identity: &str) -> u64 {
     Topic::user(service, identity).0
 }
 
@@ -66,6 +67,19 @@ impl CursorKey {
         self.0.hash(bytes).to_be_bytes()
     }
 
+    /// Appends the MAC.
+    pub(super) fn sign(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        let mac = self.mac(&bytes);
+        bytes.extend_from_slice(&mac);
+        bytes
+    }
+
+    /// What stands before the MAC, when that is ours.
+    pub(super) fn signed<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let (signed, mac) = bytes.split_last_chunk::<MAC_BYTES>()?;
+        bool::from(self.mac(signed).ct_eq(mac)).then_some(signed)
+    }
+
     /// Writes a cursor of this user; `recent` are channels' [`tag`]s with the `seq` that the client has.
     #[must_use]
     pub fn encode(
@@ -83,20 +97,14 @@ impl CursorKey {
             bytes.extend_from_slice(&tag.to_be_bytes());
             bytes.extend_from_slice(&seq.to_be_bytes());
         }
-        let mac = self.mac(&bytes);
-        bytes.extend_from_slice(&mac);
-        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+        BASE64_URL_SAFE_NO_PAD.encode(self.sign(bytes))
     }
 
     /// Reads a cursor; `None` when it is unreadable, not ours, or another user's.
     #[must_use]
     pub fn decode(&self, text: &str, service: ServiceSid, identity: &str) -> Option<Cursor> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (signed, mac) = bytes.split_last_chunk::<MAC_BYTES>()?;
-        if !bool::from(self.mac(signed).ct_eq(mac)) {
-            return None;
-        }
-        let (&[VERSION], rest) = signed.split_first_chunk::<1>()? else {
+        let (&[VERSION], rest) = self.signed(&bytes)?.split_first_chunk::<1>()? else {
             return None;
         };
         let (given, rest) = rest.split_first_chunk::<8>()?;

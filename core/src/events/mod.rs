@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod log;
 pub mod outbox;
 pub mod publisher;
+pub mod recovery;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -198,6 +198,16 @@ impl Hub {
         }
     }
 
+    /// Ends the user's socket of this id, whose place another one takes: its end was not noticed yet.
+    pub(crate) fn supersede(&self, client: &Client, id: &str) {
+        for other in self.clients_of(client.service, client.identity.as_str()) {
+            if other.socket.id() == id {
+                other.socket.close_transport();
+                self.leave(&other);
+            }
+        }
+    }
+
     fn clients_of(&self, service: ServiceSid, identity: &str) -> Vec<Arc<Client>> {
         self.users
             .lock()

@@ -104,7 +104,7 @@ impl Hub {
     }
 
     /// The cursor, when it is this client's and the log reaches back to it.
-    fn readable(&self, client: &Client, text: &str) -> Option<Cursor> {
+    pub(crate) fn readable(&self, client: &Client, text: &str) -> Option<Cursor> {
         let cursor = self
             .core
             .cursors

@@ -64,9 +64,10 @@ pub(super) fn event(namespace: &str, name: &str, args: &str, attachments: usize)
     packet.into()
 }
 
-/// The client was let in under this public id.
-pub(super) fn connected(namespace: &str, id: &str) -> ByteString {
-    format!(r#"{}{{"sid":"{id}"}}"#, header('0', namespace)).into()
+/// The client was let in under this public id, and with this private one if it may come back as the same socket.
+pub(super) fn connected(namespace: &str, id: &str, private_id: Option<&str>) -> ByteString {
+    let private_id = private_id.map_or(String::new(), |private_id| format!(r#","pid":"{private_id}""#));
+    format!(r#"{}{{"sid":"{id}"{private_id}}}"#, header('0', namespace)).into()
 }
 
 /// The client was not let in.
@@ -143,7 +144,11 @@ mod tests {
         assert_eq!(ack("/", 789, "1", 2), "462-789[1]");
         assert_eq!(event("/", "m", "", 0), r#"42["m"]"#);
         assert_eq!(event("/admin", "m", "1,2", 2), r#"452-/admin,["m",1,2]"#);
-        assert_eq!(connected("/admin", "abc"), r#"40/admin,{"sid":"abc"}"#);
+        assert_eq!(connected("/admin", "abc", None), r#"40/admin,{"sid":"abc"}"#);
+        assert_eq!(
+            connected("/", "abc", Some("def")),
+            r#"40{"sid":"abc","pid":"def"}"#
+        );
         assert_eq!(disconnect("/"), "41");
         assert_eq!(disconnect("/admin"), "41/admin,");
         assert_eq!(

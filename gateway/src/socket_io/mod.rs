@@ -20,4 +20,4 @@ pub use self::{
     server::{SocketIoConfig, server},
     socket::{AckSender, Socket},
 };
-pub use crate::engine_io::{CloseReason, EngineServer, Handshake, Outgoing, Shared};
+pub use crate::engine_io::{CloseReason, EngineServer, Handshake, Outgoing, Shared, Sid};

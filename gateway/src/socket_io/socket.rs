@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicU8, Ordering},
     },
 };
@@ -25,10 +25,19 @@ pub struct Socket(Arc<Inner>);
 
 struct Inner {
     id: Sid,
+    returning: OnceLock<Returning>,
     namespace: ByteString,
     session: Arc<Session>,
     connection: Weak<Connection>,
     status: AtomicU8,
+}
+
+/// What lets a client come back as the socket it was.
+struct Returning {
+    /// The public id, which it keeps.
+    id: Sid,
+    /// The private id, which it shows.
+    private_id: ByteString,
 }
 
 impl Socket {
@@ -36,6 +45,7 @@ impl Socket {
         let status = AtomicU8::new(PENDING);
         Self(Arc::new(Inner {
             id: Sid::random(),
+            returning: OnceLock::new(),
             namespace,
             session,
             connection,
@@ -46,7 +56,19 @@ impl Socket {
     /// The public id, which the client knows as `socket.id`. It is not the secret id of the session.
     #[must_use]
     pub fn id(&self) -> &str {
-        self.0.id.as_str()
+        self.0
+            .returning
+            .get()
+            .map_or(&self.0.id, |returning| &returning.id)
+            .as_str()
+    }
+
+    /// Offers connection state recovery: the client is let in under this public id, and told a private one, of
+    /// characters that JSON need not escape, by which the application knows it when it comes back. For clients that
+    /// asked for it, before they are let in, once.
+    pub fn offer_recovery(&self, id: Sid, private_id: impl Into<ByteString>) {
+        let private_id = private_id.into();
+        let _ = self.0.returning.set(Returning { id, private_id });
     }
 
     /// The namespace, `/` or `/something`.
@@ -132,9 +154,9 @@ impl Socket {
     /// Queues the acceptance, then opens the socket for everything else.
     /// False when it was put out while it was being let in; then it stays out.
     pub(super) fn accept(&self) -> bool {
-        self.0
-            .session
-            .send(Outgoing::packet(encode::connected(self.namespace(), self.id())));
+        let private_id = self.0.returning.get().map(|returning| &*returning.private_id);
+        let packet = encode::connected(self.namespace(), self.id(), private_id);
+        self.0.session.send(Outgoing::packet(packet));
         self.0
             .status
             .compare_exchange(PENDING, CONNECTED, Ordering::AcqRel, Ordering::Acquire)

@@ -88,10 +88,8 @@ impl Session {
             }
             if let Some(complete) = start.complete {
                 let cursor = session.client.cursor(session.hub.watermark());
-                session
-                    .client
-                    .socket
-                    .emit("synced", &json!({ "cursor": cursor, "complete": complete }));
+                let synced = json!({ "cursor": cursor, "complete": complete });
+                session.client.tell("synced", &synced, &cursor);
             }
             session.client.release(session.hub.watermark());
         };
