@@ -229,6 +229,10 @@ impl Hub {
 
     fn take_durable(self: &Arc<Self>, key: RoomKey, event: &Arc<Event>) {
         if self.room(key).is_none() {
+            if event.kind == EventKind::ChannelAdded {
+                self.tell_maker(event);
+                return;
+            }
             let Some(newcomer) = event.subject().filter(|_| event.kind == EventKind::MemberJoined) else {
                 return;
             };
@@ -262,6 +266,19 @@ impl Hub {
         }
         if followup == Followup::Heal {
             self.heal_soon(key);
+        }
+    }
+
+    /// A channel that was just made has no room: whoever made it hears of that before its own joining.
+    fn tell_maker(&self, event: &Arc<Event>) {
+        let encoded = Encoded::new(Arc::clone(event));
+        for client in self.clients_of(event.service, &event.identity) {
+            if event
+                .channel
+                .is_some_and(|channel| client.told(channel).is_none())
+            {
+                client.deliver(&encoded, event.kind, self.watermark());
+            }
         }
     }
 
