@@ -1,5 +1,6 @@
 //! The server that the public Engine.IO and Socket.IO conformance suites expect: echoes at `/engine.io/` and
-//! `/socket.io/`, with timings short enough for a test. The first argument is the port, 3000 by default.
+//! `/socket.io/`, with timings short enough for a test. The first argument is the port, 3000 by default, the second the
+//! number of worker threads, 2 by default.
 
 mod echo;
 
@@ -10,10 +11,9 @@ use hubbub_gateway::engine_io::listen;
 
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
-    let port = std::env::args()
-        .nth(1)
-        .and_then(|port| port.parse().ok())
-        .unwrap_or(3000);
+    let argument = |place| std::env::args().nth(place);
+    let port = argument(1).and_then(|port| port.parse().ok()).unwrap_or(3000);
+    let workers = argument(2).and_then(|workers| workers.parse().ok()).unwrap_or(2);
     let listener = TcpListener::bind(("127.0.0.1", port))?;
     let endpoints = [echo::engine_io(), echo::socket_io()];
     let app = {
@@ -24,6 +24,6 @@ async fn main() -> std::io::Result<()> {
             })
         }
     };
-    let builder = actix_server::Server::build().workers(2);
+    let builder = actix_server::Server::build().workers(workers);
     listen(builder, listener, &endpoints, app)?.run().await
 }

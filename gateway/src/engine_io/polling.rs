@@ -131,6 +131,10 @@ async fn post(
     let body = timeout(ping_interval + ping_timeout, read(request, body, max_payload)).await;
     let body = body.map_err(|_| Refusal::BadRequest)??;
     let body = ByteString::try_from(body.freeze()).map_err(|_| violated(session))?;
+    if !session.is_open() {
+        // Another request ended it while this one was arriving.
+        return Err(Refusal::UnknownSid);
+    }
     let mut hold = Some(session.hold_output());
     for (place, packet) in payload::decode(&body).enumerate() {
         let received = packet
