@@ -157,6 +157,7 @@ async fn start_core(config: &Config, store: Store) -> anyhow::Result<Arc<Core>> 
         event_retention: config.event_retention,
         audit_retention: config.audit_retention,
         limit_ceiling: config.limit_ceiling,
+        presence_channel_limit: config.presence_channel_limit,
         lists: Limits {
             scan_budget: config.scan_budget,
             ..Limits::default()

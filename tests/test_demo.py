@@ -79,6 +79,20 @@ async def test_two_pages_chat(cluster):
             assert not watched.went_elsewhere(base), "the page needs no other host"
 
 
+async def test_the_page_shows_who_is_there(cluster):
+    async with browsing() as browser:
+        watched = Watched(await browser.new_page())
+        page = watched.page
+        await page.goto(f"{cluster.gateways[0]}/demo")
+        for person, other in (("alice", "bob"), ("bob", "alice")):
+            await expect(pane(page, person).locator(".presence")).to_have_text(f"{other} is here")
+        await pane(page, "bob").get_by_role("button", name="Go offline").click()
+        await expect(pane(page, "alice").locator(".presence")).to_have_text("bob is away", timeout=10_000)
+        await pane(page, "bob").get_by_role("button", name="Reconnect").click()
+        await expect(pane(page, "alice").locator(".presence")).to_have_text("bob is here")
+        assert not watched.wrong, watched.wrong
+
+
 @pytest.fixture
 def app_origin():
     """Where a tenant's app comes from: not from the chat's server."""

@@ -17,7 +17,7 @@ SDK = ROOT / "sdk"
 # two gateways share it.
 ALONE = ["emitter", "types"]
 ANYWHERE = ["leaks", "readme"]
-EVERYWHERE = ["offline", "talking", "tokens"]
+EVERYWHERE = ["offline", "presence", "talking", "tokens"]
 
 
 def node_flags():

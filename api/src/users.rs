@@ -5,7 +5,7 @@ use hubbub_core::{
     Ctx, Error,
     input::{Identity, UserRef},
     query::Explain,
-    users::{self, NewUser, UserView},
+    users::{self, NewUser, Reach, UserView},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -69,7 +69,8 @@ impl TryFrom<CreateUser> for NewUser {
 async fn create(call: Call<Ctx>) -> Result<Created<UserView>> {
     let form: CreateUser = call.body()?;
     let user = users::create(&call.ctx, form.try_into()?).await?;
-    Ok(Created(users::view(&user, call.ctx.account(), &call.base)))
+    let reach = Reach::of(&call.ctx, &[&user]).await?;
+    Ok(Created(reach.view(&user, call.ctx.account(), &call.base)))
 }
 
 type UserItem = Item<CreateUser>;
@@ -95,8 +96,9 @@ struct CreateUsers {
 async fn create_batch(call: Call<Ctx>) -> Result<Json<Batch<UserView>>> {
     let new = call.items::<CreateUser, NewUser>()?;
     let users = users::create_all(&call.ctx, new).await?;
+    let reach = Reach::of(&call.ctx, &users.iter().flatten().collect::<Vec<_>>()).await?;
     Ok(batch::answer(users, |user| {
-        users::view(user, call.ctx.account(), &call.base)
+        reach.view(user, call.ctx.account(), &call.base)
     }))
 }
 
@@ -122,7 +124,8 @@ struct UserPage {
 async fn list(call: Call<Ctx>) -> Result<Json<UserPage>> {
     let paging = call.paging()?;
     let found = users::search(&call.ctx, &call.asked()?, &paging.request).await?;
-    let view = |user: &_| users::view(user, call.ctx.account(), &call.base);
+    let reach = Reach::of(&call.ctx, &found.page.items.iter().collect::<Vec<_>>()).await?;
+    let view = |user: &_| reach.view(user, call.ctx.account(), &call.base);
     let (meta, users) = paging.answer("users", &found.page, view);
     Ok(Json(UserPage {
         meta,
@@ -140,7 +143,8 @@ async fn list(call: Call<Ctx>) -> Result<Json<UserPage>> {
 #[get("/v2/Services/{ServiceSid}/Users/{Sid}")]
 async fn fetch(call: Call<Ctx>) -> Result<Json<UserView>> {
     let user = users::get(&call.ctx, &call.at("Sid")?).await?;
-    Ok(Json(users::view(&user, call.ctx.account(), &call.base)))
+    let reach = Reach::of(&call.ctx, &[&user]).await?;
+    Ok(Json(reach.view(&user, call.ctx.account(), &call.base)))
 }
 
 /// What to change of a user.
@@ -177,7 +181,8 @@ impl From<UpdateUser> for users::UpdateUser {
 async fn update(call: Call<Ctx>) -> Result<Json<UserView>> {
     let form: UpdateUser = call.body()?;
     let user = users::update(&call.ctx, &call.at::<UserRef>("Sid")?, form.into()).await?;
-    Ok(Json(users::view(&user, call.ctx.account(), &call.base)))
+    let reach = Reach::of(&call.ctx, &[&user]).await?;
+    Ok(Json(reach.view(&user, call.ctx.account(), &call.base)))
 }
 
 /// Delete a user, and end its memberships.

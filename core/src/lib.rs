@@ -28,6 +28,7 @@ pub mod members;
 pub mod messages;
 pub mod paging;
 pub mod permissions;
+pub mod presence;
 pub mod query;
 pub mod roles;
 pub mod secrets;

@@ -2,6 +2,8 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value};
 
+use crate::timestamp::Timestamp;
+
 /// A statement under construction; `$n` placeholders are understood by both drivers.
 pub(crate) struct Sql {
     text: String,
@@ -91,6 +93,16 @@ impl Sql {
             self.push(" FOR UPDATE SKIP LOCKED")
         } else {
             self
+        }
+    }
+
+    /// Appends the present moment by the one clock that all processes share: the database's. SQLite's processes share
+    /// their machine's.
+    pub(crate) fn clock(&mut self, backend: DbBackend) -> &mut Self {
+        if backend == DbBackend::Postgres {
+            self.push("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
+        } else {
+            self.bind(Timestamp::now())
         }
     }
 

@@ -123,8 +123,10 @@ impl Chat {
         cursor: Option<Value>,
     ) -> Result<Door> {
         let ctx = Ctx::enter(&self.core, caller, client.service).await?;
-        let user = users::log_in(&ctx, &client.identity).await?;
-        self.hub.enter(&client)?;
+        let (mut user, reach) = users::log_in(&ctx, &client.identity).await?;
+        // It is, by this; the database has it soon.
+        user.online = true;
+        self.hub.enter(&client, ctx.service.reachability_enabled)?;
         // A cursor that is no text is as unreadable as one that is nonsense.
         let cursor = cursor.filter(|cursor| !cursor.is_null());
         let cursor = match &before {
@@ -144,7 +146,7 @@ impl Chat {
         let initialized = json!({
             "connection_id": client.socket.id(),
             "service_sid": client.service,
-            "user": users::view(&user, client.account, &client.base),
+            "user": reach.view(&user, client.account, &client.base),
             "cursor": position,
             "server_time": Timestamp::now().to_millis_text(),
         });

@@ -23,6 +23,9 @@ use crate::{
     socket_io::{EngineServer, Namespace, SocketIoConfig},
 };
 
+/// How long giving the lease back may take.
+const RESIGNING: Duration = Duration::from_secs(1);
+
 /// What the operator chose.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
@@ -102,5 +105,7 @@ impl Gateway {
     /// long.
     pub async fn shutdown(&self, bound: Duration) {
         self.server.shutdown(bound).await;
+        // The lease runs out by itself where the database does not answer.
+        let _ = tokio::time::timeout(RESIGNING, self.hub.resign_presence()).await;
     }
 }

@@ -24,6 +24,8 @@ mod m20261122_000022_create_audit_events;
 mod m20261122_000030_create_attribute_indexes;
 mod m20261122_000031_create_attribute_leftovers;
 mod m20261122_000035_index_own_fields;
+mod m20261122_000036_note_presence_of_users;
+mod m20261122_000037_create_presence;
 mod m20261122_000038_index_removed_messages;
 mod m20261122_000039_list_active_channels;
 
@@ -55,6 +57,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000030_create_attribute_indexes::Migration),
             Box::new(m20261122_000031_create_attribute_leftovers::Migration),
             Box::new(m20261122_000035_index_own_fields::Migration),
+            Box::new(m20261122_000036_note_presence_of_users::Migration),
+            Box::new(m20261122_000037_create_presence::Migration),
             Box::new(m20261122_000038_index_removed_messages::Migration),
             Box::new(m20261122_000039_list_active_channels::Migration),
         ]

@@ -44,8 +44,11 @@ export class Session {
   }
 
   initialized({ user }) {
+    const isBack = this.users.own !== null;
     this.identity = user.identity;
     this.users.takeOwn(user);
+    // Who came and went meanwhile is not told again.
+    if (isBack && typeof user.is_online === "boolean") this.users.refresh();
   }
 
   take(event) {

@@ -57,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) event_retention: Duration,
     pub(crate) audit_retention: Duration,
     pub(crate) limit_ceiling: i32,
+    /// Members.
+    pub(crate) presence_channel_limit: u32,
     pub(crate) rate_limits: RateLimits,
     /// Rows.
     pub(crate) scan_budget: usize,
@@ -153,6 +155,12 @@ impl Config {
                 "HUBBUB_LIMIT_CEILING",
                 "100000",
                 parse::ceiling,
+            )?,
+            presence_channel_limit: parse::or(
+                given.presence_channel_limit.as_deref(),
+                "HUBBUB_PRESENCE_CHANNEL_LIMIT",
+                "100",
+                parse::members,
             )?,
             rate_limits: RateLimits {
                 account: parse::some(

@@ -57,6 +57,8 @@ options! {
     audit_retention "audit-retention" "HUBBUB_AUDIT_RETENTION";
     /// The most members a channel, or channels a user, may be given by a service's limits [default: 100000].
     limit_ceiling "limit-ceiling" "HUBBUB_LIMIT_CEILING";
+    /// Who comes and goes is told to the members of channels up to this size; 0 for none [default: 100].
+    presence_channel_limit "presence-channel-limit" "HUBBUB_PRESENCE_CHANNEL_LIMIT";
     /// Requests a second of one account, such as 100 or 0.5 [default: no limit].
     rate_limit_account "rate-limit-account" "HUBBUB_RATE_LIMIT_ACCOUNT";
     /// Requests a second of one API key, such as 100 or 0.5 [default: no limit].

@@ -2,6 +2,7 @@
 
 mod attribute_indexes;
 pub mod outbound;
+mod presence;
 mod relay;
 mod retention;
 pub mod signing;
@@ -37,6 +38,7 @@ impl Workers {
         let tasks = TaskTracker::new();
         if core.bus.crosses_processes() {
             tasks.spawn(relay::run(Arc::clone(&core), stop.clone()));
+            tasks.spawn(presence::run(Arc::clone(&core), stop.clone()));
         }
         tasks.spawn(retention::run(Arc::clone(&core), stop.clone()));
         tasks.spawn(attribute_indexes::run(Arc::clone(&core), stop.clone()));

@@ -49,6 +49,7 @@ impl TestApp {
             event_retention: Duration::from_secs(7 * 24 * 3600),
             audit_retention: Duration::from_secs(90 * 24 * 3600),
             limit_ceiling: 100_000,
+            presence_channel_limit: 100,
             lists: Limits::default(),
             vet_url: Arc::new(|_| Ok(())),
         };

@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     invites, members, messages, roles, services,
     sid::AccountSid,
-    users,
+    users::Reach,
     webhooks::deliveries,
 };
 
@@ -47,7 +47,7 @@ audited! {
         |row, account| bare(&channel_webhooks::view(row, account, &NOWHERE));
     "credential" credential::Model, |row, _| bare(&credentials::view(row, &NOWHERE));
     "message" message::Model, |row, account| bare(&messages::view(row, account, &NOWHERE));
-    "user" user::Model, |row, account| bare(&users::view(row, account, &NOWHERE));
+    "user" user::Model, |row, account| bare(&Reach::default().view(row, account, &NOWHERE));
     "role" role::Model, |row, account| bare(&roles::view(row, account, &NOWHERE));
     "service" service::Model, |row, _| bare(&services::view_without_secret(row, &NOWHERE));
     "key" api_key::Model, |row, _| bare(&api_keys::view(row));

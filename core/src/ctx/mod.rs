@@ -66,6 +66,9 @@ pub struct Settings {
     pub audit_retention: Duration,
     /// `HUBBUB_LIMIT_CEILING`: the most members a channel, or channels a user, may be given by a service's settings.
     pub limit_ceiling: i32,
+    /// `HUBBUB_PRESENCE_CHANNEL_LIMIT`: a user's coming, going and changes are not told by way of channels with more
+    /// members than this.
+    pub presence_channel_limit: u32,
     /// How lists with `Filter` and `Sort` find their pages.
     pub lists: Limits,
     /// The guard in front of outbound calls, asked when a webhook URL is saved.

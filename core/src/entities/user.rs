@@ -28,6 +28,12 @@ pub struct Model {
     pub attributes: String,
     /// In how many channels it is a member.
     pub joined_channels_count: i32,
+    /// Whether it has a socket anywhere, as far as `presence` has told; kept while `reachability_enabled`.
+    #[serde(default)]
+    pub online: bool,
+    /// When it last came or went, if it ever did.
+    #[serde(default)]
+    pub date_last_seen: Option<Timestamp>,
     /// When it was made.
     pub date_created: Timestamp,
     /// When it last changed.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     channels,
     ctx::BaseUrl,
-    entities::{channel, member, message, user},
+    entities::{channel, member, message},
     members, messages,
     sid::{AccountSid, ChannelSid, EventSid, ServiceSid},
     timestamp::Timestamp,
@@ -81,8 +81,8 @@ pub enum Resource {
         /// The channel, in joins and leaves.
         channel: Option<Box<channel::Model>>,
     },
-    /// A user.
-    User(Box<user::Model>),
+    /// A user, and who hears of it.
+    User(Box<users::UserNews>),
     /// An invitation to a channel.
     Invitation {
         /// The channel.
@@ -155,16 +155,31 @@ impl Event {
     #[must_use]
     pub fn addressee(&self) -> Option<&str> {
         match (self.kind, &self.resource) {
-            (EventKind::UserUpdated, Resource::User(user)) => Some(&user.identity),
+            (EventKind::UserUpdated, Resource::User(news)) => Some(&news.user.identity),
             (_, Resource::Invitation { identity, .. }) => Some(identity),
             _ => None,
         }
     }
 
+    /// The channels whose members hear of it too, for events of a user.
+    #[must_use]
+    pub fn audience(&self) -> &[ChannelSid] {
+        match (self.kind, &self.resource) {
+            (EventKind::UserUpdated, Resource::User(news)) => &news.channels,
+            _ => &[],
+        }
+    }
+
+    /// Whether a user came or went.
+    #[must_use]
+    pub fn is_of_presence(&self) -> bool {
+        matches!(&self.resource, Resource::User(news) if news.of_presence)
+    }
+
     /// Whether it may be dropped under load.
     #[must_use]
     pub fn is_volatile(&self) -> bool {
-        matches!(self.kind, EventKind::TypingStarted | EventKind::TypingEnded)
+        matches!(self.kind, EventKind::TypingStarted | EventKind::TypingEnded) || self.is_of_presence()
     }
 
     /// The topics that must hear of it.
@@ -180,6 +195,11 @@ impl Event {
         if let Some(addressee) = self.addressee() {
             topics.push(Topic::user(self.service, addressee));
         }
+        topics.extend(
+            self.audience()
+                .iter()
+                .map(|channel| Topic::channel(self.service, *channel)),
+        );
         if self.kind == EventKind::ChannelAdded {
             topics.push(Topic::user(self.service, &self.identity));
         }
@@ -236,7 +256,7 @@ impl Event {
                 }
                 envelope.member = Some(members::view(member, account, base));
             }
-            Resource::User(user) => envelope.user = Some(users::view(user, account, base)),
+            Resource::User(news) => envelope.user = Some(news.view(account, base)),
             Resource::Invitation { channel, .. } => {
                 envelope.channel_sid = Some(channel.id);
                 envelope.channel = Some(channels::view(channel, account, base));

@@ -25,6 +25,8 @@ use crate::{
 const BACKLOG: usize = 4096;
 /// How many commits are published together.
 const BATCH: usize = 64;
+/// How many events with an audience in many channels go into one message.
+const NEWS_AT_ONCE: usize = 32;
 
 /// What a commit leaves to be told.
 #[derive(Debug, Default)]
@@ -102,12 +104,18 @@ pub enum Told {
     Control(Control),
 }
 
-/// Encodes events for the bus: one message a bucket, the topics in its header.
+/// Encodes events for the bus: one message a bucket, the topics in its header. What members of several channels hear of
+/// goes to every gateway instead, once; it sees by the topics whether that concerns anybody there.
 #[must_use]
 pub fn encode<E: std::borrow::Borrow<Event>>(origin: Uuid, events: &[E]) -> Vec<BusMessage> {
     let mut buckets: BTreeMap<u8, (BTreeSet<u64>, Vec<&Event>)> = BTreeMap::new();
+    let mut news: Vec<&Event> = Vec::new();
     for event in events {
         let event: &Event = event.borrow();
+        if !event.audience().is_empty() {
+            news.push(event);
+            continue;
+        }
         for topic in event.topics() {
             let (topics, batch) = buckets.entry(topic.bucket()).or_default();
             topics.insert(topic.0);
@@ -116,13 +124,19 @@ pub fn encode<E: std::borrow::Borrow<Event>>(origin: Uuid, events: &[E]) -> Vec<
             }
         }
     }
-    buckets
-        .into_iter()
+    let to_all = news.chunks(NEWS_AT_ONCE).map(|batch| {
+        let topics = batch.iter().flat_map(|event| event.topics());
+        let topics: BTreeSet<u64> = topics.map(|topic| topic.0).collect();
+        (None, (topics, batch.to_vec()))
+    });
+    let by_bucket = buckets.into_iter().map(|(bucket, batch)| (Some(bucket), batch));
+    by_bucket
+        .chain(to_all)
         .filter_map(|(bucket, (topics, batch))| {
             let payload = serde_json::to_vec(&Payload::Events(batch)).ok()?;
             Some(BusMessage {
                 origin,
-                bucket: Some(bucket),
+                bucket,
                 topics: topics.into_iter().collect(),
                 payload: payload.into(),
             })
@@ -162,7 +176,7 @@ pub struct Publisher {
 
 enum Work {
     Committed(Committed),
-    Volatile(Arc<Event>),
+    Volatile(Vec<Arc<Event>>),
     Control(Control),
 }
 
@@ -178,7 +192,7 @@ impl Publisher {
                 if let Some(sink) = local.get() {
                     match &work {
                         Work::Committed(committed) => sink.deliver(&committed.events),
-                        Work::Volatile(event) => sink.deliver(std::slice::from_ref(event)),
+                        Work::Volatile(events) => sink.deliver(events),
                         Work::Control(control) => sink.control(control),
                     }
                 }
@@ -229,7 +243,15 @@ impl Publisher {
 
     /// Tells a volatile event, which nothing stores.
     pub fn volatile(&self, event: Event) {
-        let _ = self.queue.send(Work::Volatile(Arc::new(event)));
+        self.volatile_all(vec![event]);
+    }
+
+    /// Tells volatile events, in order.
+    pub fn volatile_all(&self, events: Vec<Event>) {
+        if !events.is_empty() {
+            let events = events.into_iter().map(Arc::new).collect();
+            let _ = self.queue.send(Work::Volatile(events));
+        }
     }
 
     /// Tells every gateway.
@@ -272,7 +294,7 @@ impl Onward {
                             .filter_map(|(service, ids)| webhook_job(service, ids)),
                     );
                 }
-                Work::Volatile(event) => events.push(event),
+                Work::Volatile(told) => events.extend(told),
                 Work::Control(control) => {
                     if let Ok(payload) = serde_json::to_vec(&Payload::<&Event>::Control(control)) {
                         messages.push(BusMessage {

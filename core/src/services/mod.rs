@@ -28,6 +28,7 @@ use crate::{
     input,
     paging::{self, Key, Order, Page, PageRequest},
     permissions::{CHANNEL_ADMIN, CHANNEL_USER, DefaultRole, Permissions, SERVICE_ADMIN, SERVICE_USER},
+    presence,
     secrets::Secret,
     sid::{AccountSid, RoleSid, ServiceSid},
     timestamp::Timestamp,
@@ -266,6 +267,7 @@ pub async fn delete(ctx: &AccountCtx, id: ServiceSid) -> Result<()> {
         .filter(channel_event::Column::ServiceId.eq(id))
         .exec(&change.tx)
         .await?;
+    presence::forget(&change.tx, id, None).await?;
     attribute_indexes::take_down(&change.tx, id, None).await?;
     webhook_delivery::Entity::delete_many()
         .filter(webhook_delivery::Column::ServiceId.eq(id))

@@ -2,7 +2,7 @@
 
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
-use super::{get, lock, rights};
+use super::{Reach, UserNews, get, lock, rights};
 use crate::{
     attribute_indexes::upkeep,
     audit::Edit,
@@ -16,7 +16,7 @@ use crate::{
     input::{self, Identity, UserRef},
     invites, members,
     permissions::Permission,
-    roles,
+    presence, roles,
     timestamp::Timestamp,
 };
 
@@ -79,7 +79,18 @@ pub async fn update(ctx: &Ctx, user: &UserRef, update: UpdateUser) -> Result<use
     if update.attributes.is_some() {
         upkeep::changed(&change.tx, &row).await?;
     }
-    change.tell(EventKind::UserUpdated, Resource::User(Box::new(row.clone())));
+    let reach = Reach::within(&change.tx, ctx, &[&row]).await?;
+    let limit = ctx.core.settings.presence_channel_limit;
+    let mut channels = presence::shared_channels(&change.tx, &[&row], limit).await?;
+    let news = UserNews {
+        notifiable: reach.notifiable(&row),
+        channels: channels
+            .remove(&(row.service_id, row.identity.clone()))
+            .unwrap_or_default(),
+        of_presence: false,
+        user: row.clone(),
+    };
+    change.tell(EventKind::UserUpdated, Resource::User(Box::new(news)));
     change.audit(Edit::Updated {
         before: &before,
         after: &row,
@@ -123,6 +134,7 @@ pub async fn delete(ctx: &Ctx, user: &UserRef) -> Result<()> {
     upkeep::removed(&change.tx, &row).await?;
     invites::delete_of_user(&change.tx, ctx.scope(), &row.identity).await?;
     bindings::delete_all_of_user(&change.tx, ctx.scope(), row.id).await?;
+    presence::forget(&change.tx, ctx.scope(), Some(&row.identity)).await?;
     if let Ok(identity) = Identity::parse(&row.identity) {
         change.control(Control::UserDeleted {
             service: ctx.scope(),

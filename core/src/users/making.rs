@@ -3,19 +3,21 @@
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
+    ColumnTrait, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect,
+    sea_query::{Expr, ExprTrait, OnConflict, Query},
 };
 
-use super::{find, scoped};
+use super::{Reach, UserNews, scoped};
 use crate::{
     attribute_indexes::upkeep,
     audit::Edit,
     change::Change,
     ctx::Ctx,
-    entities::user,
+    entities::{binding, user},
     error::{Error, ErrorCode, Result},
     events::{EventKind, Resource},
-    input::{self, Identity, UserRef},
+    input::{self, Identity},
     roles,
     sid::{RoleSid, ServiceSid, UserSid},
     timestamp::Timestamp,
@@ -109,6 +111,8 @@ fn fresh(ctx: &Ctx, identity: &str, role_id: RoleSid) -> user::Model {
         friendly_name: None,
         attributes: "{}".to_owned(),
         joined_channels_count: 0,
+        online: false,
+        date_last_seen: None,
         date_created: now,
         date_updated: now,
     }
@@ -194,25 +198,44 @@ async fn insert_missing(change: &mut Change<'_>, rows: Vec<user::Model>) -> Resu
     }
     upkeep::added(&change.tx, &made).await?;
     for row in &made {
-        change.tell(EventKind::UserAdded, Resource::User(Box::new(row.clone())));
+        change.tell(
+            EventKind::UserAdded,
+            Resource::User(Box::new(UserNews::plain(row.clone()))),
+        );
     }
     Ok(made)
 }
 
 /// The user of this identity, made when it is the first time that a token names it. That is the platform's doing: a
-/// read-only token's user springs up too.
+/// read-only token's user springs up too. With it comes what its service tells of it, in the same statement.
 ///
 /// # Errors
 /// Whatever the database refuses.
-pub async fn log_in(ctx: &Ctx, identity: &Identity) -> Result<user::Model> {
-    if let Some(row) = find(
-        ctx.reader(),
-        ctx.scope(),
-        &UserRef::Identity(identity.as_str().to_owned()),
-    )
-    .await?
-    {
-        return Ok(row);
+pub async fn log_in(ctx: &Ctx, identity: &Identity) -> Result<(user::Model, Reach)> {
+    let reached = Query::select()
+        .expr(Expr::val(1))
+        .from(binding::Entity)
+        .and_where(Expr::col((binding::Entity, binding::Column::ServiceId)).eq(ctx.scope()))
+        .and_where(
+            Expr::col((binding::Entity, binding::Column::UserId)).equals((user::Entity, user::Column::Id)),
+        )
+        .to_owned();
+    let known = scoped(ctx.scope())
+        .filter(user::Column::Identity.eq(identity.as_str()))
+        .expr_as(Expr::exists(reached), "notifiable")
+        .into_model::<Known>()
+        .one(ctx.reader())
+        .await?;
+    let reach = |row: &user::Model, notifiable| {
+        if ctx.service.reachability_enabled {
+            Reach::known(row, notifiable)
+        } else {
+            Reach::default()
+        }
+    };
+    if let Some(Known { row, notifiable }) = known {
+        let reach = reach(&row, notifiable);
+        return Ok((row, reach));
     }
     let mut change = Change::of_the_platform(ctx).await?;
     let row = ensure_all(ctx, &mut change, &[identity.as_str()])
@@ -220,5 +243,21 @@ pub async fn log_in(ctx: &Ctx, identity: &Identity) -> Result<user::Model> {
         .remove(identity.as_str())
         .ok_or_else(|| Error::internal("a user vanished while it was made"))?;
     change.commit().await?;
-    Ok(row)
+    let reach = reach(&row, false);
+    Ok((row, reach))
+}
+
+/// A user, and whether it has a device that push notifications go to.
+struct Known {
+    row: user::Model,
+    notifiable: bool,
+}
+
+impl FromQueryResult for Known {
+    fn from_query_result(result: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        Ok(Self {
+            row: user::Model::from_query_result(result, prefix)?,
+            notifiable: result.try_get(prefix, "notifiable")?,
+        })
+    }
 }

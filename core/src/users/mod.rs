@@ -2,6 +2,7 @@
 
 mod actions;
 mod making;
+mod reach;
 mod view;
 
 use std::collections::HashSet;
@@ -11,7 +12,8 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelec
 pub use actions::{UpdateUser, delete, update};
 pub(crate) use making::ensure_all;
 pub use making::{NewUser, create, create_all, log_in};
-pub use view::{UserLinks, UserView, view};
+pub use reach::{Reach, UserNews};
+pub use view::{UserLinks, UserView};
 
 use crate::{
     ctx::Ctx,

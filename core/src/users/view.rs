@@ -7,6 +7,7 @@ use crate::{
     ctx::BaseUrl,
     entities::user,
     sid::{AccountSid, RoleSid, ServiceSid, UserSid},
+    timestamp::Timestamp,
 };
 
 /// A user.
@@ -24,10 +25,12 @@ pub struct UserView {
     #[schema(value_type = String)]
     role_sid: RoleSid,
     identity: String,
-    /// Null unless `reachability_enabled`.
+    /// Whether any of its sockets is open; null unless `reachability_enabled`.
     is_online: Option<bool>,
-    /// Null unless `reachability_enabled`.
+    /// Whether it has a device that push notifications go to; null unless `reachability_enabled`.
     is_notifiable: Option<bool>,
+    /// When it last came or went; null until it came for the first time, and unless `reachability_enabled`.
+    date_last_seen: Option<String>,
     date_created: String,
     date_updated: String,
     joined_channels_count: i32,
@@ -42,9 +45,13 @@ pub struct UserLinks {
     user_bindings: String,
 }
 
-/// The user as REST answers and events show it.
-#[must_use]
-pub fn view(user: &user::Model, account: AccountSid, base: &BaseUrl) -> UserView {
+/// The user with whether push reaches it, when its service tells that and whether it is online.
+pub(super) fn shown(
+    user: &user::Model,
+    notifiable: Option<bool>,
+    account: AccountSid,
+    base: &BaseUrl,
+) -> UserView {
     let url = format!("{base}/v2/Services/{}/Users/{}", user.service_id, user.id);
     UserView {
         sid: user.id,
@@ -54,8 +61,11 @@ pub fn view(user: &user::Model, account: AccountSid, base: &BaseUrl) -> UserView
         friendly_name: user.friendly_name.clone(),
         role_sid: user.role_id,
         identity: user.identity.clone(),
-        is_online: None,
-        is_notifiable: None,
+        is_online: notifiable.map(|_| user.online),
+        is_notifiable: notifiable,
+        date_last_seen: notifiable
+            .and(user.date_last_seen)
+            .map(Timestamp::to_seconds_text),
         date_created: user.date_created.to_seconds_text(),
         date_updated: user.date_updated.to_seconds_text(),
         joined_channels_count: user.joined_channels_count,

@@ -3,8 +3,9 @@
 
 use crate::{
     ctx::Origin,
-    entities::{channel, member, message, user},
+    entities::{channel, member, message},
     events::{Event, EventKind, Resource},
+    users::UserNews,
 };
 
 /// The names of post-events, which a service's filters may list.
@@ -74,7 +75,7 @@ pub fn parameters(event_type: &str, origin: &Origin, event: &Event) -> Vec<(&'st
         Resource::Message(message) => list.message(event, message),
         Resource::Channel(channel) => list.channel(event, channel),
         Resource::Member { member, .. } => list.member(event, member),
-        Resource::User(user) => list.user(event, user),
+        Resource::User(news) => list.user(event, news),
         Resource::Invitation { .. } | Resource::Typing { .. } => {}
     }
     list.0
@@ -152,7 +153,8 @@ impl Parameters {
         }
     }
 
-    fn user(&mut self, event: &Event, user: &user::Model) {
+    fn user(&mut self, event: &Event, news: &UserNews) {
+        let user = &news.user;
         self.add("UserSid", &user.id);
         self.add("Identity", &user.identity);
         self.add("RoleSid", &user.role_id);
@@ -161,6 +163,10 @@ impl Parameters {
         self.add("DateCreated", &user.date_created.to_millis_text());
         if event.kind == EventKind::UserUpdated {
             self.add("DateUpdated", &user.date_updated.to_millis_text());
+            if let Some(notifiable) = news.notifiable {
+                self.add("IsOnline", &user.online);
+                self.add("IsNotifiable", &notifiable);
+            }
         }
     }
 }

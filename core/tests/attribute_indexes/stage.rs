@@ -83,6 +83,7 @@ impl Stage {
             event_retention: Duration::from_secs(3600),
             audit_retention: Duration::from_secs(3600),
             limit_ceiling: 100_000,
+            presence_channel_limit: 100,
             lists: Limits::default(),
             vet_url: Arc::new(|_| Ok(())),
         };

@@ -18,7 +18,8 @@ pub(super) async fn run(hub: Weak<Hub>, mut signals: mpsc::Receiver<BusSignal>) 
             // What this process published it has delivered already.
             BusSignal::Message(message) if message.origin == hub.core.node => {}
             BusSignal::Message(message) => {
-                if message.bucket.is_some() && !hub.buckets.concerns(&message.topics) {
+                // Without topics it is for everybody.
+                if !message.topics.is_empty() && !hub.buckets.concerns(&message.topics) {
                     continue;
                 }
                 match decode(&message.payload) {

@@ -7,6 +7,7 @@ mod buckets;
 pub(crate) mod encoded;
 mod healing;
 mod listener;
+mod presence;
 mod resume;
 mod room;
 mod typing;
@@ -35,6 +36,7 @@ use parking_lot::Mutex;
 use self::{
     buckets::Buckets,
     encoded::Encoded,
+    presence::Presence,
     room::{Followup, Room},
 };
 use crate::{
@@ -63,6 +65,7 @@ pub struct Hub {
     accounts: AccountSockets,
     /// How many verbs a second a socket may ask for.
     pub(crate) verb_rate: Option<VerbRate>,
+    presence: Presence,
     /// Who types where.
     pub(crate) typing: Typing,
 }
@@ -81,6 +84,7 @@ impl Hub {
             core,
             rooms: Mutex::new(HashMap::new()),
             users: Mutex::new(HashMap::new()),
+            presence: Presence::default(),
             watermark: AtomicI64::new(Timestamp::now().0),
             socket_queue: config.socket_queue,
             socket_limits: config.socket_limits,
@@ -94,6 +98,8 @@ impl Hub {
         tokio::spawn(audit::run(Arc::downgrade(&hub)));
         tokio::spawn(audit::watch_tokens(Arc::downgrade(&hub)));
         tokio::spawn(typing::watch(Arc::downgrade(&hub)));
+        tokio::spawn(Self::keep_presence(Arc::downgrade(&hub), hub.presence.wake()));
+        tokio::spawn(Self::sweep_presence(Arc::downgrade(&hub)));
         Ok(hub)
     }
 
@@ -147,11 +153,12 @@ impl Hub {
         self.accounts.check(&self.socket_limits, client.account)
     }
 
-    /// Lets a client in: from now on its user's joins and leaves reach it.
+    /// Lets a client in: from now on its user's joins and leaves reach it. `knows` whether it is told that its user is
+    /// online.
     ///
     /// # Errors
     /// As [`Self::check_limits`].
-    pub(crate) fn enter(&self, client: &Arc<Client>) -> Result<()> {
+    pub(crate) fn enter(&self, client: &Arc<Client>, knows: bool) -> Result<()> {
         let topic = Topic::user(client.service, client.identity.as_str());
         let key = (client.service, client.identity.as_str().to_owned());
         let mut users = self.users.lock();
@@ -161,6 +168,8 @@ impl Hub {
         let clients = users.entry(key).or_default();
         if clients.is_empty() {
             self.buckets.interest(topic);
+            let who = (client.service, client.identity.as_str().to_owned());
+            self.presence.came(who, knows.then_some(client.id));
         }
         clients.push(Arc::clone(client));
         Ok(())
@@ -181,6 +190,7 @@ impl Hub {
                 if clients.is_empty() {
                     users.remove(&key);
                     self.buckets.no_interest(Topic::user(key.0, &key.1));
+                    self.presence.went(key);
                 }
             }
         }
@@ -289,13 +299,27 @@ impl Hub {
             .unwrap_or_default()
     }
 
-    /// An event of a user goes to that user's own clients.
+    /// An event of a user goes to that user's own clients and to those who share one of its channels, to each once.
     fn take_of_user(&self, event: &Arc<Event>) {
         let Some(addressee) = event.addressee() else {
             return;
         };
+        let of_presence = event.is_of_presence();
+        if of_presence && !self.presence.is_news(event) {
+            return;
+        }
+        let mut clients = self.clients_of(event.service, addressee);
+        for channel in event.audience() {
+            if let Some(room) = self.room((event.service, *channel)) {
+                clients.extend(room.lock().clients());
+            }
+        }
+        clients.sort_unstable_by_key(|client| client.id);
+        clients.dedup_by_key(|client| client.id);
+        // The socket that brought its user knows.
+        clients.retain(|client| !of_presence || Some(client.id) != event.connection);
         let encoded = Encoded::new(Arc::clone(event));
-        for client in self.clients_of(event.service, addressee) {
+        for client in clients {
             client.deliver(&encoded, event.kind, self.watermark());
         }
     }
@@ -317,8 +341,14 @@ impl Hub {
                 return;
             }
         };
+        if let Control::UserDeleted { service, identity } = control {
+            self.presence.deleted(*service, identity.as_str());
+        }
         for client in self.every_client() {
             if ends(&client) {
+                if matches!(control, Control::ServiceDeleted { .. }) {
+                    self.presence.deleted(client.service, client.identity.as_str());
+                }
                 client.socket.disconnect();
             }
         }

@@ -58,6 +58,11 @@ impl Room {
         self.seats.is_empty()
     }
 
+    /// Those who are seated.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = Arc<Client>> {
+        self.seats.iter().map(|seat| Arc::clone(&seat.client))
+    }
+
     /// Seats a client that knows the channel up to `known`. Answers what it must catch up with: the stretch that the
     /// room has delivered and the client does not know.
     pub(crate) fn seat(&mut self, client: Arc<Client>, known: i64) -> Option<(i64, i64)> {
