@@ -63,14 +63,25 @@ impl<R: Waiting> Windows<R> {
     /// A member's horizon was stored.
     pub(super) fn open(&mut self, key: Key, stored: i64, now: Instant) {
         let end = now + self.length;
-        self.ends.push_back((end, key.clone()));
-        let window = self.open.entry(key).or_insert(Window {
-            end,
-            stored,
-            waiting: Vec::new(),
-        });
-        window.end = end;
-        window.stored = window.stored.max(stored);
+        match self.open.get_mut(&key) {
+            Some(window) => {
+                window.stored = window.stored.max(stored);
+                // Several reports of one member may have been stored together.
+                if window.end == end {
+                    return;
+                }
+                window.end = end;
+            }
+            None => {
+                let window = Window {
+                    end,
+                    stored,
+                    waiting: Vec::new(),
+                };
+                self.open.insert(key.clone(), window);
+            }
+        }
+        self.ends.push_back((end, key));
     }
 
     /// When the next window ends.
@@ -169,6 +180,8 @@ mod tests {
         assert_eq!(windows.take(Said(alice.clone(), 4)), None);
         assert_eq!(windows.hurry(|_| true), [Said(alice.clone(), 4)]);
         windows.open(alice.clone(), 4, began + LENGTH / 2);
+        windows.open(alice.clone(), 4, began + LENGTH / 2);
+        assert_eq!(windows.ends.len(), 2, "stored together");
         assert_eq!(windows.take(Said(alice.clone(), 5)), None);
         assert_eq!(windows.due(began + LENGTH), []);
         assert_eq!(windows.due(began + LENGTH + LENGTH / 2), [Said(alice, 5)]);
