@@ -240,9 +240,9 @@ impl<'a> Finder<'a> {
                 Walked::Ordered(rows, false) | Walked::Sorted(rows) => rows.len(),
                 full @ Walked::Ordered(_, true) => return Ok(full),
             };
-            if seen > 0 {
-                // Half as much again, for they do not lie evenly; and few different statements.
-                far = (glance * limit * 3 / 2 / seen).next_power_of_two();
+            // Half as much again, for they do not lie evenly; and few different statements.
+            if let Some(steps) = (glance * limit * 3 / 2).checked_div(seen) {
+                far = steps.next_power_of_two();
             }
             if far <= self.limits.nearby
                 && let full @ Walked::Ordered(_, true) = self.walk_along(terms, along, &[], Some(far)).await?
