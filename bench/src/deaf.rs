@@ -1,19 +1,12 @@
 //! Sockets that are let in and never read again.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
-use anyhow::Context as _;
 use tokio::{
-    net::{
-        TcpSocket, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    net::tcp::{OwnedReadHalf, OwnedWriteHalf},
     task::JoinSet,
 };
 
@@ -51,7 +44,15 @@ impl Deaf {
                     let gateway = stage.target.gateways[place % stage.target.gateways.len()];
                     let token = &stage.seats[place % stage.seats.len()].token;
                     let mut ear = Ear::new(&board);
-                    done.push(socket::let_in(dial(gateway).await?, gateway, token, &mut ear).await?);
+                    done.push(
+                        socket::let_in(
+                            socket::dial(gateway, Some(RECEIVE_BUFFER)).await?,
+                            gateway,
+                            token,
+                            &mut ear,
+                        )
+                        .await?,
+                    );
                 }
             });
         }
@@ -61,17 +62,4 @@ impl Deaf {
         }
         Ok(Self(connections))
     }
-}
-
-async fn dial(gateway: SocketAddr) -> anyhow::Result<TcpStream> {
-    let socket = if gateway.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    }?;
-    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
-    socket
-        .connect(gateway)
-        .await
-        .with_context(|| format!("nothing listens at {gateway}"))
 }

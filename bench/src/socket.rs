@@ -18,7 +18,7 @@ use memchr::memmem;
 use tokio::{
     io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
     net::{
-        TcpStream,
+        TcpSocket, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::oneshot,
@@ -37,6 +37,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How much is read at once.
 const BUFFER: usize = 64 * 1024;
 const PONG: &[u8] = b"3";
+/// From so many loopback addresses connections are made.
+const SOURCES: u32 = 8;
+
+static NEXT_SOURCE: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
     /// One buffer for all sockets of a thread: what is read is heard before the next socket's turn.
@@ -47,6 +51,28 @@ thread_local! {
 pub(crate) struct Socket {
     line: Arc<Line>,
     reader: JoinHandle<Ear>,
+}
+
+/// Connects from one of several addresses in turn, with so small a receive buffer as is asked for: an address has no
+/// more than some 28,000 ports, and those of the connections that a storm has ended are not free at once.
+pub(crate) async fn dial(gateway: SocketAddr, receive_buffer: Option<u32>) -> anyhow::Result<TcpStream> {
+    let socket = if gateway.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    if let Some(bytes) = receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if gateway.is_ipv4() {
+        let turn = (NEXT_SOURCE.fetch_add(1, Ordering::Relaxed) % SOURCES) as u8;
+        socket.set_reuseaddr(true)?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 2 + turn], 0)))?;
+    }
+    socket
+        .connect(gateway)
+        .await
+        .with_context(|| format!("nothing listens at {gateway}"))
 }
 
 /// Has a connection let in, with `initialized` heard; answers its halves.
@@ -117,9 +143,7 @@ impl Socket {
         cursor: Option<&str>,
         mut ear: Ear,
     ) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(gateway)
-            .await
-            .with_context(|| format!("nothing listens at {gateway}"))?;
+        let stream = dial(gateway, None).await?;
         let greeting = greet(stream, gateway, token, cursor, &mut ear);
         let Opening { reader, writer, rest } = timeout(PATIENCE, greeting)
             .await

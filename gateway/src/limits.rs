@@ -134,7 +134,7 @@ pub(crate) enum Pass {
 
 /// Counts the verbs of one socket. Nothing is allocated for a verb.
 #[derive(Debug)]
-pub(crate) struct VerbMeter(Option<Mutex<Buckets>>);
+pub(crate) struct VerbMeter(Option<Box<Mutex<Buckets>>>);
 
 #[derive(Debug)]
 struct Buckets {
@@ -146,7 +146,7 @@ struct Buckets {
 impl VerbMeter {
     pub(crate) fn new(rate: Option<VerbRate>) -> Self {
         Self(rate.map(|rate| {
-            Mutex::new(Buckets {
+            Box::new(Mutex::new(Buckets {
                 born: Instant::now(),
                 verbs: rate.bucket(1.0),
                 refusals: Bucket {
@@ -157,7 +157,7 @@ impl VerbMeter {
                     }
                     .bucket(HAMMERING)
                 },
-            })
+            }))
         }))
     }
 

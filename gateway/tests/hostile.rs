@@ -225,6 +225,31 @@ async fn what_clients_do_not_finish_saying_is_bounded_too() {
 }
 
 #[actix_web::test]
+async fn bodies_that_do_not_end_are_bounded_too() {
+    const LIMIT: usize = 2_000_000;
+    let (server, _) = spawn(|config| config.engine.total_limit = LIMIT);
+    let honest = server.open().await;
+    let mut bodies = Vec::new();
+    for _ in 0..20 {
+        let session = server.open().await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!(
+            "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n",
+            server.uri(&session.query())
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let _ = stream.write_all(&vec![b'4'; 500_000]).await;
+        bodies.push(stream);
+    }
+    until(|| server.endpoint.cut_off() >= 10).await;
+    until(|| server.endpoint.waiting_bytes() <= LIMIT).await;
+    assert_eq!(honest.post("40").await.body, "ok");
+    assert!(honest.body().await.starts_with("40{"));
+    drop(bodies);
+    until(|| server.endpoint.waiting_bytes() == 0).await;
+}
+
+#[actix_web::test]
 async fn one_body_of_thousands_of_packets_is_worked_off_whole() {
     const PACKETS: usize = 20_000;
     let (server, room) = spawn(|_| {});

@@ -1,7 +1,6 @@
 """A balancer in front of several gateways that knows nothing of sessions: every request may go to another one."""
 
 import asyncio
-import itertools
 import re
 
 from .raw import address_of
@@ -10,7 +9,8 @@ CONNECTION = re.compile(rb"\r\nconnection:[^\r]*", re.IGNORECASE)
 
 
 class Balancer:
-    """Each request goes to the next gateway, or all of them to `only`; a WebSocket stays where it was opened.
+    """Each request goes to the next gateway, or all of them to `only`; a WebSocket stays where it was opened. With
+    `chance`, to any of them, as where many clients share the balancer.
 
     `answers` has what was answered to plain requests: (gateway, request line, status, body).
     """
@@ -18,9 +18,10 @@ class Balancer:
     def __init__(self, gateways):
         self.gateways = list(gateways)
         self.only = None
+        self.chance = None
+        self._next = 0
         self.answers = []
         self.websockets = []
-        self._turns = itertools.cycle(self.gateways)
         self._server = None
         self._tasks = set()
 
@@ -52,7 +53,7 @@ class Balancer:
 
     async def _pass(self, reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
-        gateway = self.only or next(self._turns)
+        gateway = self.only or self._choose()
         there, back = await asyncio.open_connection(*address_of(gateway))
         try:
             if b"upgrade: websocket" in head.lower():
@@ -67,6 +68,12 @@ class Balancer:
                 self.answers.append((gateway, head.partition(b"\r\n")[0].decode(), status, body))
         finally:
             back.close()
+
+    def _choose(self):
+        if self.chance:
+            return self.chance.choice(self.gateways)
+        self._next += 1
+        return self.gateways[self._next % len(self.gateways)]
 
     async def _ask(self, reader, back, there, writer):
         """Passes the body on while the answer comes; a client that hangs up is passed on too."""

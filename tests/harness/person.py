@@ -63,6 +63,7 @@ class Person:
         self.id = None
         self._auth = None
         self._refusal = None
+        self._returns = returns
         self._taken = set()
         self._news = asyncio.Event()
         self._client, self._options = make_client(kind, driver, self._on_event, self._on_lifecycle, returns)
@@ -78,11 +79,15 @@ class Person:
             auth["recovery"] = True
         self._auth = auth
         opening = asyncio.create_task(self._client.open(url, auth, **self._options))
-        await self._until(lambda: self.initialized or self._refusal, within, "initialized or refused")
+        await self._until(lambda: self.initialized or self._is_refused(), within, "initialized or refused")
         await opening
-        if self._refusal:
+        if self._is_refused():
             raise ConnectionRefused(self._refusal)
         return self
+
+    def _is_refused(self):
+        """Whoever returns takes a lost connection for no refusal."""
+        return self._refusal and (not self._returns or self._refusal["data"])
 
     async def leaves(self):
         await self._client.disconnect()

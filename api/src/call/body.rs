@@ -14,6 +14,10 @@ use crate::params::Params;
 
 /// The longest body of a request.
 const LIMIT: usize = 1 << 20;
+/// For the whole of it to arrive: more than a mebibyte takes on a bad line, and an end for whoever sends it by the byte.
+const TIME: Duration = Duration::from_secs(20);
+/// What is announced may never come: no more than this is made ready for it.
+const AHEAD: usize = 64 * 1024;
 /// How much of a refused body is still taken in, so that its sender gets to read the refusal.
 const DISCARD: usize = 16 << 20;
 /// For how long.
@@ -22,7 +26,7 @@ const DISCARD_TIME: Duration = Duration::from_secs(5);
 /// Reads and parses the body.
 ///
 /// # Errors
-/// 20413 over the limit; 20001 when it is neither a form nor JSON, or cannot be parsed.
+/// 20413 over the limit; 20001 when it does not arrive in time, is neither a form nor JSON, or cannot be parsed.
 pub(super) async fn read(headers: &HeaderMap, payload: &mut Payload) -> Result<Params> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
@@ -30,8 +34,17 @@ pub(super) async fn read(headers: &HeaderMap, payload: &mut Payload) -> Result<P
     if announced.is_some_and(|length| length > LIMIT) {
         return Err(too_large());
     }
-    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0));
-    while let Some(chunk) = payload.next().await {
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0).min(AHEAD));
+    let deadline = tokio::time::Instant::now() + TIME;
+    while let Some(chunk) = tokio::time::timeout_at(deadline, payload.next())
+        .await
+        .map_err(|_| {
+            Error::with(
+                ErrorCode::InvalidParameter,
+                format!("The body did not arrive within {} s", TIME.as_secs()),
+            )
+        })?
+    {
         let chunk = chunk.map_err(|cause| {
             Error::with(
                 ErrorCode::InvalidParameter,

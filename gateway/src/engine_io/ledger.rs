@@ -10,18 +10,23 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
+
+/// How long room is not made again after an attempt that made none.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The bytes of all sessions together.
 #[derive(Debug)]
 pub(super) struct Ledger {
     bytes: AtomicUsize,
     limit: usize,
-    relief: Mutex<()>,
+    /// When somebody last tried to make room in vain.
+    relief: Mutex<Option<Instant>>,
 }
 
 impl Ledger {
@@ -29,7 +34,7 @@ impl Ledger {
         Arc::new(Self {
             bytes: AtomicUsize::new(0),
             limit,
-            relief: Mutex::new(()),
+            relief: Mutex::new(None),
         })
     }
 
@@ -48,9 +53,16 @@ impl Ledger {
         self.bytes() <= self.limit / 4 * 3
     }
 
-    /// For whoever makes room; `None` while somebody does already.
-    pub(super) fn begin_relief(&self) -> Option<MutexGuard<'_, ()>> {
-        self.relief.try_lock()
+    /// Makes room, unless somebody does already, or has just tried in vain: looking at all sessions takes its time.
+    pub(super) fn relieve(&self, make_room: impl FnOnce()) {
+        let Some(mut vain) = self.relief.try_lock() else {
+            return;
+        };
+        if vain.is_some_and(|at| at.elapsed() < PAUSE) {
+            return;
+        }
+        make_room();
+        *vain = self.is_over().then(Instant::now);
     }
 
     /// Counts a text, once, for as long as anybody holds it.
@@ -158,11 +170,21 @@ mod tests {
     }
 
     #[test]
-    fn one_makes_room_at_a_time() {
-        let ledger = Ledger::new(0);
-        let busy = ledger.begin_relief();
-        assert!(busy.is_some() && ledger.begin_relief().is_none());
-        drop(busy);
-        assert!(ledger.begin_relief().is_some());
+    fn one_makes_room_at_a_time_and_not_again_at_once_if_that_was_in_vain() {
+        let ledger = Ledger::new(10);
+        let made = AtomicUsize::new(0);
+        let make = || {
+            made.fetch_add(1, Ordering::Relaxed);
+        };
+        ledger.relieve(|| ledger.relieve(make));
+        assert_eq!(made.load(Ordering::Relaxed), 0);
+        ledger.relieve(make);
+        ledger.relieve(make);
+        assert_eq!(made.load(Ordering::Relaxed), 2);
+        let mut charge = Charge::new(&ledger);
+        charge.set(11);
+        ledger.relieve(make);
+        ledger.relieve(make);
+        assert_eq!(made.load(Ordering::Relaxed), 3);
     }
 }

@@ -1,6 +1,6 @@
 //! HTTP long-polling.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -21,7 +21,7 @@ use super::{
     cors, payload,
     registry::Registry,
     request::{Query, Refusal, RequestedTransport},
-    session::{OutputHold, Session},
+    session::{OutputHold, SMALL_INPUT, Session},
 };
 
 /// So many packets of one body are taken before others get their turn.
@@ -128,8 +128,12 @@ async fn post(
         ..
     } = *session.config();
     // Slower than this the session has died meanwhile.
-    let body = timeout(ping_interval + ping_timeout, read(request, body, max_payload)).await;
-    let body = body.map_err(|_| Refusal::BadRequest)??;
+    let reading = pin!(read(request, body, session, max_payload));
+    let body = match timeout(ping_interval + ping_timeout, select(reading, session.over())).await {
+        Ok(Either::Left((body, _))) => body?,
+        Ok(Either::Right(_)) => return Err(Refusal::UnknownSid),
+        Err(_) => return Err(Refusal::BadRequest),
+    };
     let body = ByteString::try_from(body.freeze()).map_err(|_| violated(session))?;
     if !session.is_open() {
         // Another request ended it while this one was arriving.
@@ -165,7 +169,12 @@ fn violated(session: &Session) -> Refusal {
     Refusal::BadRequest
 }
 
-async fn read(request: &HttpRequest, mut body: Payload, limit: usize) -> Result<BytesMut, Refusal> {
+async fn read(
+    request: &HttpRequest,
+    mut body: Payload,
+    session: &Session,
+    limit: usize,
+) -> Result<BytesMut, Refusal> {
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -183,6 +192,9 @@ async fn read(request: &HttpRequest, mut body: Payload, limit: usize) -> Result<
             return Err(Refusal::TooLarge);
         }
         bytes.extend_from_slice(&chunk);
+        if bytes.len() >= SMALL_INPUT {
+            session.hold_input(bytes.capacity());
+        }
     }
     Ok(bytes)
 }

@@ -88,12 +88,12 @@ impl Registry {
 
     /// Makes room if too much waits. Nobody may hold a session's lock here.
     pub(super) fn relieve(&self) {
-        if !self.ledger.is_over() {
-            return;
-        }
-        // Whoever comes meanwhile goes on: room is being made.
-        if let Some(_busy) = self.ledger.begin_relief() {
-            relief::relieve(&self.ledger, self.sessions.read().values().cloned().collect());
+        if self.ledger.is_over() {
+            self.ledger.relieve(|| {
+                // Their own list is not held meanwhile: whoever ends takes itself off it.
+                let sessions: Vec<_> = self.sessions.read().values().cloned().collect();
+                relief::relieve(&self.ledger, sessions);
+            });
         }
     }
 

@@ -18,7 +18,7 @@ use bytestring::ByteString;
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use parking_lot::Mutex;
 
-pub(super) use self::{polling::OutputHold, websocket::Fill};
+pub(super) use self::{polling::OutputHold, waiting::SMALL_INPUT, websocket::Fill};
 use super::{
     close::CloseReason,
     config::EngineConfig,
@@ -108,7 +108,7 @@ struct State {
     watcher: Option<Waker>,
     is_parked: bool,
     is_posting: bool,
-    /// Wakes the POST that is being worked on, when a GET waits for what is held back.
+    /// Wakes the POST that is being worked on, when a GET waits for what is held back, and when the session ends.
     poster: Option<Waker>,
     /// So many POSTs keep the output from the GETs: see [`OutputHold`].
     holds: usize,
@@ -244,7 +244,7 @@ impl Session {
             None => state.phase = Phase::Closed,
         }
         let handler = state.handler.take();
-        let wakers = [state.output.take(), state.watcher.take()];
+        let wakers = [state.output.take(), state.watcher.take(), state.poster.take()];
         drop(state);
         tracing::debug!(sid = ?self.sid, %reason, "session closed");
         self.registry.count_closed(self, reason);

@@ -131,6 +131,18 @@ impl Session {
         }
     }
 
+    /// Ready when the session is over, for the POST whose body is being read.
+    pub(in crate::engine_io) fn over(&self) -> impl Future<Output = ()> + Unpin {
+        poll_fn(|cx| {
+            let mut state = self.state.lock();
+            if !matches!(state.phase, Phase::Open) {
+                return Poll::Ready(());
+            }
+            state.poster = Some(cx.waker().clone());
+            Poll::Pending
+        })
+    }
+
     /// Ready when a GET waits for output that is held back.
     pub(in crate::engine_io) fn output_wanted(&self) -> impl Future<Output = ()> + Unpin {
         poll_fn(|cx| {
@@ -175,6 +187,8 @@ impl Drop for PostGuard {
         let mut state = self.session.state.lock();
         state.is_posting = false;
         state.poster = None;
+        state.input.set(0);
+        state.input_since = None;
     }
 }
 

@@ -4,6 +4,9 @@ use std::time::Instant;
 
 use super::{CloseReason, Phase, Session};
 
+/// Less than this of an unfinished message is not worth counting.
+pub(in crate::engine_io) const SMALL_INPUT: usize = 4 * 1024;
+
 /// What can be freed by cutting a session off.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine_io) struct Waiting {
@@ -14,12 +17,9 @@ pub(in crate::engine_io) struct Waiting {
 }
 
 impl Session {
-    /// What waits; `None` when nothing does, or the session is over.
+    /// What waits, be it only for a goodbye; `None` when nothing does.
     pub(in crate::engine_io) fn waiting(&self) -> Option<Waiting> {
         let state = self.state.lock();
-        if !matches!(state.phase, Phase::Open) {
-            return None;
-        }
         let since = [state.queue.waits_since(), state.input_since];
         Some(Waiting {
             since: since.into_iter().flatten().min()?,
@@ -32,12 +32,14 @@ impl Session {
         self.state.lock().queue.drop_volatile();
     }
 
-    /// Ends the session for the sake of the others; its client comes back.
+    /// Ends the session for the sake of the others; its client comes back. If it is over, its client gets no more of
+    /// what was left.
     pub(in crate::engine_io) fn cut_off(&self) {
         self.close(CloseReason::SlowConsumer);
+        self.state.lock().queue.clear();
     }
 
-    /// Takes note of how much of an unfinished message the transport keeps.
+    /// Takes note of how much of an unfinished message, or body, the transport keeps.
     pub(in crate::engine_io) fn hold_input(&self, bytes: usize) {
         {
             let mut state = self.state.lock();

@@ -21,7 +21,7 @@ use self::{
 use super::{
     close::CloseReason,
     packet::{Message, Packet},
-    session::{Fill, Session},
+    session::{Fill, SMALL_INPUT, Session},
 };
 
 /// Policy violation: a WebSocket for a session that has one already.
@@ -29,9 +29,6 @@ const NOT_WANTED: u16 = 1008;
 
 /// So many messages of one client are taken before others get their turn.
 const MOST_IN_A_TURN: usize = 128;
-
-/// Less than this of an unfinished message is not worth counting.
-const SMALL_INPUT: usize = 4 * 1024;
 
 /// Serves a WebSocket whose session was opened with it.
 async fn serve(link: Link, session: Arc<Session>) {
