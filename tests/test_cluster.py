@@ -1,12 +1,12 @@
 """Several processes as one platform: two gateways, and a broker that goes away while people talk."""
 
 import asyncio
-import time
 
 import httpx
 import pytest
 
 from harness.services import restart_rabbitmq
+from harness.talker import Talker
 from harness.waiting import eventually
 
 pytestmark = pytest.mark.topologies("two-gateways")
@@ -45,30 +45,6 @@ async def test_a_role_taken_away_by_rest_counts_on_every_gateway(chat, both):
         chat.service.channels("general").members(person.identity).delete()
         await person.receives("channelLeft")
         await person.is_refused("sendMessage", channel="general", body="no more", code=50400)
-
-
-class Talker:
-    """Sends one message after the other until told to stop, and notes how long each ack took."""
-
-    def __init__(self, person):
-        self.person = person
-        self.acked = []
-        self.slowest = 0.0
-        self._talking = True
-        self._task = asyncio.create_task(self._talk())
-
-    async def _talk(self):
-        number = 0
-        while self._talking:
-            started = time.monotonic()
-            self.acked.append(await self.person.sends("general", f"{self.person.identity} {number}"))
-            self.slowest = max(self.slowest, time.monotonic() - started)
-            number += 1
-
-    async def stop(self):
-        self._talking = False
-        await self._task
-        return self.acked
 
 
 async def test_a_broker_restart_loses_nothing_and_heals_by_itself(chat, both, receiver):

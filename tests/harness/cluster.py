@@ -23,10 +23,12 @@ SPECIAL = {
 
 
 class Cluster:
-    """Running nodes of one topology with an account made at the start."""
+    """Running nodes of one topology with an account made at the start. They find RabbitMQ at `broker`, an address in
+    front of it, or where it is."""
 
-    def __init__(self, topology, folder, **settings):
+    def __init__(self, topology, folder, broker=None, **settings):
         self.topology = topology
+        self.broker = broker
         self.account_sid = f"AC{secrets.token_hex(16)}"
         self.auth_token = secrets.token_hex(16)
         self.backend = None if topology == "embedded" else Backend().create()
@@ -48,7 +50,7 @@ class Cluster:
             return {}
         return {
             "HUBBUB_DATABASE_URL": self.backend.database_url,
-            "HUBBUB_AMQP_URL": self.backend.amqp_url,
+            "HUBBUB_AMQP_URL": self.backend.amqp_url_by(self.broker),
             "HUBBUB_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         }
 

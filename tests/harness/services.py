@@ -27,6 +27,12 @@ def restart_rabbitmq():
     _run("restart-rabbitmq")
 
 
+def rabbitmq_address():
+    """Host and port."""
+    url = urllib.parse.urlsplit(_setting("HUBBUB_AMQP_URL"))
+    return url.hostname, url.port or 5672
+
+
 class Backend:
     """A database and a virtual host of one cluster's own, gone again after `drop`."""
 
@@ -39,9 +45,10 @@ class Backend:
     def database_url(self):
         return urllib.parse.urlsplit(self.postgres)._replace(path=f"/{self.name}").geturl()
 
-    @property
-    def amqp_url(self):
-        return urllib.parse.urlsplit(self.rabbitmq)._replace(path=f"/{self.name}").geturl()
+    def amqp_url_by(self, address):
+        url = urllib.parse.urlsplit(self.rabbitmq)
+        credentials, _, place = url.netloc.rpartition("@")
+        return url._replace(netloc=f"{credentials}@{address or place}", path=f"/{self.name}").geturl()
 
     def create(self):
         with psycopg.connect(self.postgres, autocommit=True) as connection:
