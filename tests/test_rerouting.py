@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import random
 import time
 
 import httpx
@@ -78,26 +77,6 @@ async def test_a_poll_that_lands_elsewhere_sends_the_client_back_with_its_cursor
         for _, request, status, body in refusals:
             assert (status, json.loads(body)) == (400, UNKNOWN_SESSION), request
         await chat.close()
-
-
-@pytest.mark.topologies("two-gateways")
-async def test_the_default_client_gets_through_in_the_end(chat):
-    """It begins with polling. As soon as chance takes its first few requests to one gateway, it has its WebSocket."""
-    chat.channel("general", "alice", "bob")
-    alice = await chat.person("alice", gateway=chat.cluster.gateways[0])
-    async with Balancer(chat.cluster.gateways) as balancer:
-        balancer.chance = random.Random(7)
-        bob = await chat.person("bob", "js", gateway=balancer.url, returns=True, within=60)
-        await eventually(lambda: on_websocket(bob), within=30, because="it has upgraded")
-        await alice.sends("general", "got it?")
-        await bob.receives("messageAdded", body="got it?")
-        for _, request, status, body in balancer.refusals():
-            assert (status, json.loads(body)) == (400, UNKNOWN_SESSION), request
-        await chat.close()
-
-
-async def on_websocket(person):
-    return await person.transport() == "websocket" and person.ended is None
 
 
 @pytest.mark.topologies("two-gateways")

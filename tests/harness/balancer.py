@@ -9,8 +9,7 @@ CONNECTION = re.compile(rb"\r\nconnection:[^\r]*", re.IGNORECASE)
 
 
 class Balancer:
-    """Each request goes to the next gateway, or all of them to `only`; a WebSocket stays where it was opened. With
-    `chance`, to any of them, as where many clients share the balancer.
+    """Each request goes to the next gateway, or all of them to `only`; a WebSocket stays where it was opened.
 
     `answers` has what was answered to plain requests: (gateway, request line, status, body).
     """
@@ -18,7 +17,6 @@ class Balancer:
     def __init__(self, gateways):
         self.gateways = list(gateways)
         self.only = None
-        self.chance = None
         self._next = 0
         self.answers = []
         self.websockets = []
@@ -47,6 +45,8 @@ class Balancer:
             await self._pass(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
+        except asyncio.CancelledError:
+            pass  # The balancer is closed. Raised on, asyncio would complain of it.
         finally:
             writer.close()
             self._tasks.discard(task)
@@ -70,8 +70,6 @@ class Balancer:
             back.close()
 
     def _choose(self):
-        if self.chance:
-            return self.chance.choice(self.gateways)
         self._next += 1
         return self.gateways[self._next % len(self.gateways)]
 

@@ -85,13 +85,12 @@ class Chat:
         gateway=None,
         returns=False,
         recovery=False,
-        within=10,
     ):
         """Connects somebody, with `initialized` received."""
         somebody = Person(identity, client, self._driver, returns)
         self.people.append(somebody)
         gateway = gateway or next(self._gateways)
-        return await somebody.connect(gateway, token or self.token(identity), cursor, within, recovery=recovery)
+        return await somebody.connect(gateway, token or self.token(identity), cursor, recovery=recovery)
 
     async def stranger(self, token, client="js-websocket"):
         """Knocks with any token, or none; raises ConnectionRefused when the door stays shut."""
