@@ -36,6 +36,7 @@ on_both_databases! {
     telling::two_gateways_that_a_user_leaves_at_once_tell_it_once
     telling::many_come_and_go_in_few_transactions
     telling::it_is_told_by_way_of_small_channels_only
+    telling::it_reaches_another_process_once
     telling::a_service_that_does_not_tell_tells_nothing
     leases::what_a_dead_gateway_left_is_swept_once_by_many
     leases::a_successor_clears_what_was_left

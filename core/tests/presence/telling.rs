@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use hubbub_core::presence::AT_ONCE;
+use hubbub_core::{events::publisher, presence::AT_ONCE, topic::Topic};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
 use crate::{house::Gateway, stage::Stage};
@@ -100,6 +100,30 @@ pub(crate) async fn it_is_told_by_way_of_small_channels_only(stage: Stage) {
     let heard = gateway.heard().await;
     assert_eq!(heard.len(), 1);
     assert_eq!(heard[0].audience(), [small]);
+}
+
+pub(crate) async fn it_reaches_another_process_once(stage: Stage) {
+    stage.tells(true).await;
+    let alice = stage.people(&["alice"]).await;
+    let mut topics = HashSet::from([Topic::user(stage.ctx.scope(), "alice").0]);
+    for _ in 0..5 {
+        let channel = stage.channel("{}").await.id;
+        stage.member(channel, "alice", "{}").await;
+        stage.member(channel, "bob", "{}").await;
+        topics.insert(Topic::channel(stage.ctx.scope(), channel).0);
+    }
+    let mut gateway = Gateway::of(&stage);
+    gateway.note(&alice, &[]).await;
+    let heard = gateway.heard().await;
+    let messages = publisher::encode(gateway.core.node, &heard);
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0].bucket, None, "for every gateway");
+    let said: HashSet<u64> = messages[0].topics.iter().copied().collect();
+    assert_eq!(said, topics, "by which it sees whether it concerns anybody there");
+    let publisher::Told::Events(events) = publisher::decode(&messages[0].payload).unwrap() else {
+        panic!("{messages:?}");
+    };
+    assert_eq!(events, heard);
 }
 
 pub(crate) async fn a_service_that_does_not_tell_tells_nothing(stage: Stage) {
