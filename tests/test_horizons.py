@@ -5,10 +5,12 @@ import itertools
 import random
 import time
 
+import psycopg
 import pytest
 
 from harness.chat import Chat
 from harness.cluster import running
+from harness.store import rows, uuid_of
 from harness.waiting import eventually
 
 CLIENTS = ["js-websocket", "js-polling", "python"]
@@ -107,6 +109,33 @@ async def test_the_members_of_a_channel_report_in_the_same_moment(chat):
         assert sorted(event["member"]["identity"] for event in told) == sorted(names)
         seqs = [event["seq"] for event in told]
         assert seqs == list(range(seqs[0], seqs[0] + len(names)))
+
+
+@pytest.mark.topologies("cluster")
+async def test_reports_that_wait_for_a_channel_are_stored_together(chat):
+    names = [f"reader {number}" for number in range(12)]
+    channel = chat.channel("general", "alice", *names)
+    alice = await chat.person("alice")
+    readers = [await chat.person(name) for name in names]
+    await sends(alice, 1)
+    with psycopg.connect(chat.cluster.backend.database_url) as connection:
+        connection.execute("select 1 from channels where id = %s for update", (uuid_of(channel.sid),))
+        reports = [
+            asyncio.create_task(reader.asks("setLastConsumedMessageIndex", channel="general", index=0))
+            for reader in readers
+        ]
+        await asyncio.sleep(0)
+        # Its answer says that the report before it has been taken.
+        await asyncio.gather(*(reader.asks("typing", channel="general") for reader in readers))
+        assert not any(report.done() for report in reports)
+        connection.rollback()
+    await asyncio.gather(*reports)
+    [(transactions, events)] = rows(
+        chat.cluster,
+        "select count(distinct xmin::text), count(*) from channel_events where channel_id = ? and kind = 'memberUpdated'",
+        uuid_of(channel.sid),
+    )
+    assert events == len(names) and transactions <= 2, transactions
 
 
 async def test_other_devices_hear_of_it_and_agree(chat):

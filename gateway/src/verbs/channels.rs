@@ -2,11 +2,13 @@
 
 use hubbub_core::{
     Ctx, Error, Result,
-    channels::{self, NewChannel, PUBLIC, UpdateChannel},
+    channels::{self, ChannelView, NewChannel, PUBLIC, UpdateChannel},
     entities::message,
-    members,
+    members::{self, MemberView},
+    messages::{self, MessageView},
     user_channels::{self, Standing, UpdateUserChannel, UserChannel},
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Args, Session, data};
@@ -28,10 +30,10 @@ impl Session {
             .channels
             .iter()
             .map(|(place, last)| self.entry(place, last.as_ref()));
-        data(&json!({
-            "channels": entries.collect::<Vec<_>>(),
-            "next_page_token": list.next_page_token,
-        }))
+        data(&Page {
+            channels: entries.collect(),
+            next_page_token: list.next_page_token.as_deref(),
+        })
     }
 
     pub(super) async fn get_public_channels(&self, args: &Args) -> Answer {
@@ -114,7 +116,7 @@ impl Session {
         let place = match user_channels::find(ctx, self.identity(), channel.id).await? {
             Some(place) => {
                 let last = user_channels::last_message(ctx, &place).await?;
-                self.entry(&place, last.as_ref())
+                json!(self.entry(&place, last.as_ref()))
             }
             None => json!({ "channel": answer.clone(), "member": null, "status": "notParticipating" }),
         };
@@ -124,16 +126,35 @@ impl Session {
         Ok(answer)
     }
 
-    fn entry(&self, place: &UserChannel, last_message: Option<&message::Model>) -> Value {
+    fn entry<'p>(&self, place: &'p UserChannel, last_message: Option<&message::Model>) -> Entry<'p> {
         let (account, base) = (self.client.account, &self.client.base);
-        json!({
-            "channel": channels::view(&place.channel, account, base),
-            "member": place.member().map(|member| members::view(member, account, base)),
-            "status": place.status(),
-            "unread_messages_count": place.unread,
-            "last_consumed_message_index": place.last_consumed_message_index(),
-            "notification_level": place.notification_level(),
-            "last_message": last_message.map(|message| self.message_value(message)),
-        })
+        Entry {
+            channel: channels::view(&place.channel, account, base),
+            member: place.member().map(|member| members::view(member, account, base)),
+            status: place.status(),
+            unread_messages_count: place.unread,
+            last_consumed_message_index: place.last_consumed_message_index(),
+            notification_level: place.notification_level(),
+            last_message: last_message.map(|message| messages::view(message, account, base)),
+        }
     }
+}
+
+/// A page of `getChannels`.
+#[derive(Serialize)]
+struct Page<'p> {
+    channels: Vec<Entry<'p>>,
+    next_page_token: Option<&'p str>,
+}
+
+/// A channel with the user's place in it.
+#[derive(Serialize)]
+struct Entry<'p> {
+    channel: ChannelView,
+    member: Option<MemberView>,
+    status: &'static str,
+    unread_messages_count: Option<i64>,
+    last_consumed_message_index: Option<i64>,
+    notification_level: &'p str,
+    last_message: Option<MessageView>,
 }

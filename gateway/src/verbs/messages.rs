@@ -9,7 +9,7 @@ use hubbub_core::{
     messages::{self, Anchor, NewMessage, Sent, UpdateMessage},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::{Answer, Args, Session, data, respond};
@@ -127,10 +127,6 @@ impl Session {
             .integer("index")?
             .ok_or_else(|| Error::parameter("index", "is missing"))?;
         horizons::report(&self.ctx(), args.channel()?, index)
-    }
-
-    pub(super) fn message_value(&self, message: &hubbub_core::entities::message::Model) -> Value {
-        json!(messages::view(message, self.client.account, &self.client.base))
     }
 }
 
