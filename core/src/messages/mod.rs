@@ -2,6 +2,7 @@
 
 mod actions;
 mod batch;
+mod origins;
 mod view;
 pub mod writer;
 

@@ -14,8 +14,9 @@ use std::{
 
 use sea_orm::DbBackend;
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
-use super::{Sent, batch::Batch};
+use super::{Sent, batch::Batch, origins::Origins};
 use crate::{
     audit::Actor,
     ctx::Origin,
@@ -26,7 +27,7 @@ use crate::{
         publisher::{Committed, Publisher},
     },
     input::ChannelRef,
-    sid::{AccountSid, ServiceSid},
+    sid::{AccountSid, EventSid, ServiceSid},
     timestamp::Timestamp,
 };
 
@@ -60,6 +61,7 @@ pub struct SendRequest {
 pub struct MessageWriter {
     lanes: Arc<[mpsc::Sender<SendRequest>]>,
     figures: Arc<Figures>,
+    origins: Arc<Origins>,
 }
 
 /// What the writers have done since the start.
@@ -74,12 +76,14 @@ impl MessageWriter {
     pub(crate) fn start(db: &Db, publisher: &Publisher) -> Self {
         let lanes = if db.backend() == DbBackend::Postgres { 2 } else { 1 };
         let figures = Arc::new(Figures::default());
+        let origins = Arc::new(Origins::default());
         let start_lane = |_| {
             let (sender, receiver) = mpsc::channel(QUEUE);
             let lane = Lane {
                 db: db.clone(),
                 publisher: publisher.clone(),
                 figures: Arc::clone(&figures),
+                origins: Arc::clone(&origins),
             };
             tokio::spawn(lane.run(receiver));
             sender
@@ -87,7 +91,14 @@ impl MessageWriter {
         Self {
             lanes: (0..lanes).map(start_lane).collect(),
             figures,
+            origins,
         }
+    }
+
+    /// The socket that sent a message, if this process stored it lately.
+    #[must_use]
+    pub fn socket_of(&self, arrival: EventSid) -> Option<Uuid> {
+        self.origins.socket_of(arrival)
     }
 
     /// How many messages were stored since the start.
@@ -119,6 +130,7 @@ struct Lane {
     db: Db,
     publisher: Publisher,
     figures: Arc<Figures>,
+    origins: Arc<Origins>,
 }
 
 impl Lane {
@@ -186,6 +198,7 @@ impl Lane {
         if began.elapsed() > TRANSACTION_LIMIT {
             return Err(Error::new(ErrorCode::Unavailable));
         }
+        self.origins.note(&events);
         tx.commit().await?;
         self.figures
             .stored

@@ -69,7 +69,9 @@ impl Hub {
                 room.lock().skip_to(until);
                 return Ok(());
             }
-            for event in events {
+            for mut event in events {
+                // Whoever sent it has it by the ack.
+                event.connection = self.core.writer.socket_of(event.id);
                 let event = Arc::new(event);
                 {
                     let mut room = room.lock();
