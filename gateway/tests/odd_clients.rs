@@ -190,6 +190,22 @@ async fn an_upgrade_that_stops_half_way_is_given_up_and_the_session_polls_on() {
 }
 
 #[actix_web::test]
+async fn a_get_that_overtakes_the_end_of_the_upgrade_is_as_late_as_one_after_it() {
+    let server = engine();
+    for _ in 0..20 {
+        let session = server.open().await;
+        let mut socket = session.websocket().await;
+        socket.send("2probe").await;
+        assert_eq!(socket.text().await, "3probe");
+        let get = session.start_get().await;
+        socket.send("5").await;
+        assert_eq!(get.response().await.status, 400);
+        socket.send("4hello").await;
+        assert_eq!(socket.text().await, "4hello");
+    }
+}
+
+#[actix_web::test]
 async fn an_upgrade_that_goes_wrong_after_the_probe_is_given_up() {
     let server = configured(|_| {});
     for wrong in ["4hello", "2", "3", "6", "5x", "1"] {

@@ -14,7 +14,7 @@ const CLOSE: &str = "1";
 const NOOP: &str = "6";
 
 /// A client that has not seen the probe's answer keeps polling; this keeps that from becoming a busy loop.
-const NOOP_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const NOOP_PAUSE: Duration = Duration::from_millis(100);
 
 impl Session {
     /// Waits for output and gives the body of one GET. Dropping the future means that the client has gone
@@ -24,6 +24,10 @@ impl Session {
         let mut parked = self.park()?;
         let body = poll_fn(|cx| parked.session.poll_output(cx)).await;
         parked.answered = true;
+        // It crossed the WebSocket's last step on another connection, and is as late as if it had come after it.
+        if parked.during_upgrade && body == NOOP && self.state.lock().transport == Transport::WebSocket {
+            return Err(Refusal::BadRequest);
+        }
         Ok(body)
     }
 
@@ -46,6 +50,7 @@ impl Session {
         }
         Ok(ParkedGet {
             session: Arc::clone(self),
+            during_upgrade: state.noop_at.is_some(),
             answered: false,
         })
     }
@@ -165,6 +170,8 @@ impl State {
 
 struct ParkedGet {
     session: Arc<Session>,
+    /// It came when the probe of an upgrade had been answered.
+    during_upgrade: bool,
     answered: bool,
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{CloseReason, Phase, Session, Transport, wake};
+use super::{CloseReason, Phase, Session, Transport, polling::NOOP_PAUSE, wake};
 use crate::engine_io::queue::Chunk;
 
 /// What a WebSocket gets when it asks for output.
@@ -31,10 +31,12 @@ impl Session {
         claimed
     }
 
-    /// The probe was answered: from now on GETs are answered at once, so that the client can let go of them.
+    /// The probe is about to be answered: a parked GET is let go at once. One that comes later waits a little, for it may have
+    /// overtaken the end of the upgrade.
     pub(in crate::engine_io) fn probed(&self) {
         let mut state = self.state.lock();
-        state.noop_at = Some(Instant::now());
+        let now = Instant::now();
+        state.noop_at = Some(if state.is_parked { now } else { now + NOOP_PAUSE });
         wake(state.output.take());
     }
 
