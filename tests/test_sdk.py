@@ -80,24 +80,26 @@ def remote_control(cluster):
         server.server_close()
 
 
-@pytest.mark.parametrize("suite", ALONE)
-async def test_sdk_by_itself(suite):
-    await passes(suite)
+async def all_pass(suites, **environment):
+    """Side by side, since they wait more than they work. What failed is told of each."""
+    ends = await asyncio.gather(*(passes(suite, **environment) for suite in suites), return_exceptions=True)
+    wrong = [f"--- {suite}\n{end}" for suite, end in zip(suites, ends, strict=True) if end is not None]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.topologies("embedded")
-@pytest.mark.parametrize("suite", ANYWHERE)
-async def test_sdk_anywhere(cluster, suite):
-    await passes(suite, **where(cluster))
+async def test_sdk_anywhere(cluster):
+    await all_pass(ALONE + ANYWHERE, **where(cluster))
 
 
 @pytest.mark.topologies("embedded", "two-gateways")
-@pytest.mark.parametrize("suite", EVERYWHERE)
-async def test_sdk(cluster, suite):
-    await passes(suite, **where(cluster))
+async def test_sdk(cluster):
+    await all_pass(EVERYWHERE, **where(cluster))
 
 
-@pytest.mark.parametrize("topology", ["embedded", "two-gateways"])
-async def test_sdk_over_a_crash(topology, tmp_path):
-    with running(topology, tmp_path) as cluster, remote_control(cluster) as control:
-        await passes("crash", HUBBUB_CONTROL=control, **where(cluster))
+async def test_sdk_over_a_crash(tmp_path):
+    async def crash(topology):
+        with running(topology, tmp_path) as cluster, remote_control(cluster) as control:
+            await passes("crash", HUBBUB_CONTROL=control, **where(cluster))
+
+    await asyncio.gather(crash("embedded"), crash("two-gateways"))
