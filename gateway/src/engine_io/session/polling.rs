@@ -16,6 +16,9 @@ const NOOP: &str = "6";
 /// A client that has not seen the probe's answer keeps polling; this keeps that from becoming a busy loop.
 pub(super) const NOOP_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a GET is kept after the probe, for it may have overtaken the end of the upgrade.
+pub(super) const NOOP_DELAY: Duration = Duration::from_millis(20);
+
 impl Session {
     /// Waits for output and gives the body of one GET. Dropping the future means that the client has gone
     /// away, which ends the session.
@@ -24,8 +27,9 @@ impl Session {
         let mut parked = self.park()?;
         let body = poll_fn(|cx| parked.session.poll_output(cx)).await;
         parked.answered = true;
-        // It crossed the WebSocket's last step on another connection, and is as late as if it had come after it.
-        if parked.during_upgrade && body == NOOP && self.state.lock().transport == Transport::WebSocket {
+        // It crossed the WebSocket's last step on another connection, and is as late as if it had come after it: clients
+        // wait for their last GET before they take that step.
+        if body == NOOP && self.state.lock().transport == Transport::WebSocket {
             return Err(Refusal::BadRequest);
         }
         Ok(body)
@@ -50,7 +54,6 @@ impl Session {
         }
         Ok(ParkedGet {
             session: Arc::clone(self),
-            during_upgrade: state.noop_at.is_some(),
             answered: false,
         })
     }
@@ -170,8 +173,6 @@ impl State {
 
 struct ParkedGet {
     session: Arc<Session>,
-    /// It came when the probe of an upgrade had been answered.
-    during_upgrade: bool,
     answered: bool,
 }
 

@@ -5,7 +5,11 @@ use std::{
     time::Instant,
 };
 
-use super::{CloseReason, Phase, Session, Transport, polling::NOOP_PAUSE, wake};
+use super::{
+    CloseReason, Phase, Session, Transport,
+    polling::{NOOP_DELAY, NOOP_PAUSE},
+    wake,
+};
 use crate::engine_io::queue::Chunk;
 
 /// What a WebSocket gets when it asks for output.
@@ -31,13 +35,14 @@ impl Session {
         claimed
     }
 
-    /// The probe is about to be answered: a parked GET is let go at once. One that comes later waits a little, for it may have
-    /// overtaken the end of the upgrade.
+    /// The probe is about to be answered: a parked GET is let go soon. One that comes later waits longer, so that polling
+    /// on does not become a busy loop.
     pub(in crate::engine_io) fn probed(&self) {
         let mut state = self.state.lock();
-        let now = Instant::now();
-        state.noop_at = Some(if state.is_parked { now } else { now + NOOP_PAUSE });
-        wake(state.output.take());
+        let wait = if state.is_parked { NOOP_DELAY } else { NOOP_PAUSE };
+        let at = Instant::now() + wait;
+        state.noop_at = Some(at);
+        self.schedule_locked(&mut state, at);
     }
 
     /// The WebSocket failed the upgrade; the session goes on polling, and may die of silence again.
