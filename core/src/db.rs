@@ -45,7 +45,7 @@ impl Db {
         // The writer first: it creates the file and turns WAL on.
         let writer = connect(1).await?;
         Ok(Self {
-            reader: connect(4).await?,
+            reader: connect(readers()).await?,
             writer,
         })
     }
@@ -140,6 +140,13 @@ impl Db {
             let _ = connection.close().await;
         }
     }
+}
+
+/// How many connections read SQLite. Each has a thread of its own, and to wake another one costs more than most
+/// statements do.
+fn readers() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(cores.clamp(2, 8)).unwrap_or(2)
 }
 
 /// Whether the error is the violation of a unique constraint: the name of the constraint or the columns in its

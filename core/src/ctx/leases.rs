@@ -67,6 +67,10 @@ impl<K: Copy + Eq + Hash, M> Leases<K, M> {
             return Ok(Some(known));
         }
         let look_up = || async {
+            // Whoever waited for its turn may find what was looked up meanwhile.
+            if let Some(known) = self.fresh(key) {
+                return Ok(Some(known));
+            }
             let (generation, began) = (self.known.lock().generation, Instant::now());
             let answer = ask().await?.map(Arc::new);
             if let Some(answer) = &answer {
