@@ -70,6 +70,7 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Scenario::Fanout(options) => scenarios::fanout::run(&bench, options).await,
         Scenario::Idle(options) => scenarios::idle::run(&bench, options).await,
         Scenario::Rest(options) => scenarios::rest::run(&bench, options).await,
+        Scenario::Channels(options) => scenarios::channels::run(&bench, options).await,
         Scenario::History(options) => scenarios::history::run(&bench, options).await,
         Scenario::Resume(options) => scenarios::resume::run(&bench, options).await,
         Scenario::Storm(options) => scenarios::storm::run(&bench, options).await,

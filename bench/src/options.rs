@@ -63,6 +63,8 @@ pub(crate) enum Scenario {
     Idle(IdleOptions),
     /// A backend sends or fetches over REST.
     Rest(RestOptions),
+    /// A user of many channels connects and asks for the first page of its list.
+    Channels(ChannelsOptions),
     /// Users read pages of history.
     History(HistoryOptions),
     /// Sockets are dropped, miss messages and come back with their cursors.
@@ -85,6 +87,7 @@ impl Scenario {
             Self::Fanout(options) => options.members,
             Self::Idle(options) => options.sockets,
             Self::Rest(options) => options.connections,
+            Self::Channels(_) => 1,
             Self::History(options) => options.readers,
             Self::Resume(options) => options.sockets,
             Self::Storm(options) => options.sockets,
@@ -183,6 +186,19 @@ pub(crate) enum RestAction {
     Create,
     /// Fetches a channel.
     Fetch,
+}
+
+#[derive(Args)]
+pub(crate) struct ChannelsOptions {
+    /// Channels that the user is in, each with a message.
+    #[arg(long, default_value_t = 10_000, value_parser = value_parser!(u32).range(1..=100_000))]
+    pub(crate) channels: u32,
+    /// Channels of a page.
+    #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=100))]
+    pub(crate) page: u32,
+    /// How often the first page is asked for and measured.
+    #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..=10_000))]
+    pub(crate) rounds: u32,
 }
 
 #[derive(Args)]

@@ -70,6 +70,26 @@ impl Stage {
         })
     }
 
+    /// Has one more user, and no other, take part in every room.
+    pub(crate) async fn seat_in_all(&mut self, identity: &str) -> anyhow::Result<()> {
+        share_out(&self.target, self.rooms.len(), async |backend, room| {
+            backend
+                .add_member(&self.service, &self.rooms[room], identity)
+                .await
+        })
+        .await?;
+        let token = Backend::connect(&self.target)
+            .await?
+            .mint_token(&self.service, identity)
+            .await?;
+        self.seats = vec![Seat {
+            room: 0,
+            member: 0,
+            token,
+        }];
+        Ok(())
+    }
+
     /// Sends so many messages to each room as the backend; answers their indexes, room by room.
     pub(crate) async fn announce(&self, bodies: &[String]) -> anyhow::Result<Vec<Vec<i64>>> {
         share_out(&self.target, self.rooms.len(), async |backend, room| {
