@@ -199,6 +199,9 @@ pub(crate) struct ChannelsOptions {
     /// How often the first page is asked for and measured.
     #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..=10_000))]
     pub(crate) rounds: u32,
+    /// A command that is run before, such as a database's own upkeep.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) before_asking: Option<String>,
 }
 
 #[derive(Args)]

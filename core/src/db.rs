@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 /// How long a transaction may last before its commit is asked for. Cursors rely on it: see `events::cursor`.
 pub const TRANSACTION_LIMIT: Duration = Duration::from_secs(5);
 
+/// A connection to Postgres that was used so lately is taken to be alive.
+const TRUSTED: Duration = Duration::from_secs(1);
+
 /// Connections to the database. SQLite has one writing connection, so that writers queue instead of failing.
 #[derive(Clone)]
 pub struct Db {
@@ -31,6 +34,8 @@ impl Db {
             options
                 .max_connections(connections)
                 .min_connections(1)
+                // There is nobody at the other end who could have hung up.
+                .test_before_acquire(false)
                 .sqlx_logging(false);
             options.map_sqlx_sqlite_opts(|options| {
                 options
@@ -61,6 +66,8 @@ impl Db {
             .min_connections(1)
             .acquire_timeout(TRANSACTION_LIMIT)
             .connect_timeout(TRANSACTION_LIMIT)
+            // Asking before each statement whether the server is still there costs as much as a short statement.
+            .test_before_acquire_if_idle_for(TRUSTED)
             .sqlx_logging(false);
         options.map_sqlx_postgres_opts(|options| {
             options

@@ -13,7 +13,9 @@ mod sender;
 pub(crate) mod slow;
 pub(crate) mod storm;
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
+
+use anyhow::ensure;
 
 /// How long what is on its way when a run ends may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,4 +26,13 @@ const SETTLE: Duration = Duration::from_secs(2);
 fn spread(sockets: u32, members: u32) -> (u32, u32) {
     let members = members.min(sockets);
     (sockets / members, members)
+}
+
+/// Runs what a database does in its own time, before it is measured.
+fn upkeep(command: Option<&str>) -> anyhow::Result<()> {
+    if let Some(command) = command {
+        let done = Command::new("sh").arg("-c").arg(command).status()?;
+        ensure!(done.success(), "{command} failed");
+    }
+    Ok(())
 }

@@ -1,14 +1,12 @@
 //! `query`: a backend asks a service of many channels (see `bench/fill.py`) for first pages, filtered and sorted by
 //! declared attributes. Every answer is looked at: what it holds must match and be in order.
 
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
+use super::upkeep;
 use crate::{Bench, histogram::Histogram, options::QueryOptions, report::Report, rest::Backend};
 
 /// How long an index may take to be built.
@@ -42,10 +40,7 @@ pub(crate) async fn run(bench: &Bench, options: &QueryOptions) -> anyhow::Result
         .setting("service", &options.service)
         .setting("rounds", options.rounds);
     build(&mut backend, options, &mut report).await?;
-    if let Some(command) = &options.before_asking {
-        let done = Command::new("sh").arg("-c").arg(command).status()?;
-        ensure!(done.success(), "{command} failed");
-    }
+    upkeep(options.before_asking.as_deref())?;
     for (name, sort) in SORTS {
         for category in CATEGORIES {
             let filter = format!(r#"{{"attributes.category": "{category}"}}"#);
