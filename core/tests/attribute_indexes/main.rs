@@ -10,26 +10,11 @@
 )]
 
 mod building;
+#[macro_use]
 mod stage;
 mod sweeping;
 mod truth;
 mod upkeep;
-
-/// Runs each named test on both databases.
-macro_rules! on_both_databases {
-    ($($module:ident::$test:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread")] async fn $test() {
-                super::stage::on_sqlite(super::$module::$test).await;
-            })*
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread")] async fn $test() {
-                super::stage::on_postgres(stringify!($test), super::$module::$test).await;
-            })*
-        }
-    };
-}
 
 on_both_databases! {
     upkeep::every_change_of_a_resource_is_in_its_indexes

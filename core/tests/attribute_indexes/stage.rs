@@ -20,6 +20,22 @@ use hubbub_core::{
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
+/// Runs each named test on both databases.
+macro_rules! on_both_databases {
+    ($($module:ident::$test:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $test() {
+                super::stage::on_sqlite(super::$module::$test).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $test() {
+                super::stage::on_postgres(stringify!($test), super::$module::$test).await;
+            })*
+        }
+    };
+}
+
 /// How long a building may take here.
 const PATIENCE: Duration = Duration::from_secs(60);
 

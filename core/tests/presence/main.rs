@@ -12,24 +12,9 @@ mod house;
 mod leases;
 #[path = "../attribute_indexes/stage.rs"]
 #[allow(dead_code, reason = "the other suite needs more of it")]
+#[macro_use]
 mod stage;
 mod telling;
-
-/// Runs each named test on both databases.
-macro_rules! on_both_databases {
-    ($($module:ident::$test:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread")] async fn $test() {
-                super::stage::on_sqlite(super::$module::$test).await;
-            })*
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread")] async fn $test() {
-                super::stage::on_postgres(stringify!($test), super::$module::$test).await;
-            })*
-        }
-    };
-}
 
 on_both_databases! {
     telling::a_user_is_online_while_it_is_at_any_gateway

@@ -15,23 +15,8 @@ mod documents;
 mod plans;
 #[path = "../attribute_indexes/stage.rs"]
 #[allow(dead_code, reason = "the other suite needs more of it")]
+#[macro_use]
 mod stage;
-
-/// Runs each named test on both databases.
-macro_rules! on_both_databases {
-    ($($module:ident::$test:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread")] async fn $test() {
-                super::stage::on_sqlite(super::$module::$test).await;
-            })*
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread")] async fn $test() {
-                super::stage::on_postgres(stringify!($test), super::$module::$test).await;
-            })*
-        }
-    };
-}
 
 on_both_databases! {
     answers::channels_are_found_alike_with_and_without_indexes
