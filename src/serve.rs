@@ -156,6 +156,7 @@ async fn start_core(config: &Config, store: Store) -> anyhow::Result<Arc<Core>> 
         public_url: config.public_url.clone(),
         event_retention: config.event_retention,
         audit_retention: config.audit_retention,
+        webhooks: config.webhooks.clone(),
         limit_ceiling: config.limit_ceiling,
         presence_channel_limit: config.presence_channel_limit,
         lists: Limits {

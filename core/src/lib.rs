@@ -41,7 +41,7 @@ pub mod user_channels;
 pub mod users;
 pub mod webhooks;
 
-pub use ctx::{AccountCtx, AdminCtx, BackendCtx, BaseUrl, Caller, Core, Ctx, Settings};
+pub use ctx::{AccountCtx, AdminCtx, BackendCtx, BaseUrl, Caller, Core, Ctx, Settings, WebhookSettings};
 pub use error::{Error, ErrorCode, Result};
 pub use secrets::{Secret, Vault};
 pub use timestamp::Timestamp;

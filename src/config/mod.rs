@@ -7,7 +7,7 @@ mod parse;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use hubbub_api::RateLimits;
-use hubbub_core::{BaseUrl, Secret, sid::AccountSid};
+use hubbub_core::{BaseUrl, Secret, WebhookSettings, sid::AccountSid};
 use hubbub_gateway::{SocketLimits, VerbRate};
 
 pub(crate) use options::Options;
@@ -56,6 +56,7 @@ pub(crate) struct Config {
     pub(crate) webhook_allow_private: bool,
     pub(crate) event_retention: Duration,
     pub(crate) audit_retention: Duration,
+    pub(crate) webhooks: WebhookSettings,
     pub(crate) limit_ceiling: i32,
     /// Members.
     pub(crate) presence_channel_limit: u32,
@@ -150,6 +151,26 @@ impl Config {
                 "90d",
                 parse::duration,
             )?,
+            webhooks: WebhookSettings {
+                retry_ladder: parse::or(
+                    given.webhook_retry_ladder.as_deref(),
+                    "HUBBUB_WEBHOOK_RETRY_LADDER",
+                    "5s,5m,30m,2h,5h,10h,14h,20h,24h",
+                    parse::ladder,
+                )?,
+                disable_after: parse::or(
+                    given.webhook_disable_after.as_deref(),
+                    "HUBBUB_WEBHOOK_DISABLE_AFTER",
+                    "5d",
+                    parse::duration,
+                )?,
+                retention: parse::or(
+                    given.webhook_retention.as_deref(),
+                    "HUBBUB_WEBHOOK_RETENTION",
+                    "7d",
+                    parse::duration,
+                )?,
+            },
             limit_ceiling: parse::or(
                 given.limit_ceiling.as_deref(),
                 "HUBBUB_LIMIT_CEILING",

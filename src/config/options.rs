@@ -55,6 +55,14 @@ options! {
     event_retention "event-retention" "HUBBUB_EVENT_RETENTION";
     /// How long the audit log is kept: a number with s, m, h or d [default: 90d].
     audit_retention "audit-retention" "HUBBUB_AUDIT_RETENTION";
+    /// How long each further attempt at a webhook endpoint waits: times with s, m, h or d and commas between them
+    /// [default: 5s,5m,30m,2h,5h,10h,14h,20h,24h].
+    webhook_retry_ladder "webhook-retry-ladder" "HUBBUB_WEBHOOK_RETRY_LADDER";
+    /// How long a webhook endpoint may fail without one success before it is disabled: a number with s, m, h or d
+    /// [default: 5d].
+    webhook_disable_after "webhook-disable-after" "HUBBUB_WEBHOOK_DISABLE_AFTER";
+    /// How long webhook deliveries that have ended are kept: a number with s, m, h or d [default: 7d].
+    webhook_retention "webhook-retention" "HUBBUB_WEBHOOK_RETENTION";
     /// The most members a channel, or channels a user, may be given by a service's limits [default: 100000].
     limit_ceiling "limit-ceiling" "HUBBUB_LIMIT_CEILING";
     /// Who comes and goes is told to the members of channels up to this size; 0 for none [default: 100].

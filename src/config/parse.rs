@@ -167,6 +167,25 @@ pub(super) fn duration(text: &str) -> Parsed<Duration> {
         .ok_or_else(wrong)
 }
 
+/// Times with commas between them.
+pub(super) fn ladder(text: &str) -> Parsed<Vec<Duration>> {
+    const RUNGS: usize = 20;
+    let rungs: Vec<_> = text
+        .split(',')
+        .map(|rung| duration(rung.trim()))
+        .collect::<Result<_, _>>()
+        .map_err(|_| {
+            format!("is '{text}'; right would be times with s, m, h or d and commas between them, such as 5s,5m,2h")
+        })?;
+    if rungs.len() > RUNGS {
+        return Err(format!(
+            "has {} times; right would be at most {RUNGS}",
+            rungs.len()
+        ));
+    }
+    Ok(rungs)
+}
+
 pub(super) fn ceiling(text: &str) -> Parsed<i32> {
     text.parse().ok().filter(|number| *number >= 1).ok_or_else(|| {
         format!("is '{text}'; right would be a whole number from 1 to 2147483647, such as 100000")
@@ -245,6 +264,17 @@ mod tests {
         }
         for wrong in ["", "MiB", "1GB", "-1", "7KiB"] {
             assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_ladder_has_a_time_for_each_rung() {
+        assert_eq!(
+            ladder("1s, 5m,2h"),
+            Ok([1, 300, 7200].map(Duration::from_secs).to_vec())
+        );
+        for wrong in ["", "1s,", "1s 5m", "0s", "1", &vec!["1s"; 21].join(",")] {
+            assert!(ladder(wrong).is_err(), "{wrong}");
         }
     }
 

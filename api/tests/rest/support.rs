@@ -12,7 +12,9 @@ use actix_web::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hubbub_api::{ApiState, Metrics, RateLimits, configure};
 use hubbub_broker::InProcess;
-use hubbub_core::{BaseUrl, Core, Secret, Settings, Vault, accounts, db::Db, query::Limits, sid::AccountSid};
+use hubbub_core::{
+    BaseUrl, Core, Secret, Settings, Vault, WebhookSettings, accounts, db::Db, query::Limits, sid::AccountSid,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -48,6 +50,7 @@ impl TestApp {
             public_url: None,
             event_retention: Duration::from_secs(7 * 24 * 3600),
             audit_retention: Duration::from_secs(90 * 24 * 3600),
+            webhooks: WebhookSettings::default(),
             limit_ceiling: 100_000,
             presence_channel_limit: 100,
             lists: Limits::default(),

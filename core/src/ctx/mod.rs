@@ -64,6 +64,8 @@ pub struct Settings {
     pub event_retention: Duration,
     /// `HUBBUB_AUDIT_RETENTION`: how long the audit log is kept.
     pub audit_retention: Duration,
+    /// How webhooks are sent again, given up and forgotten.
+    pub webhooks: WebhookSettings,
     /// `HUBBUB_LIMIT_CEILING`: the most members a channel, or channels a user, may be given by a service's settings.
     pub limit_ceiling: i32,
     /// `HUBBUB_PRESENCE_CHANNEL_LIMIT`: a user's coming, going and changes are not told by way of channels with more
@@ -73,6 +75,40 @@ pub struct Settings {
     pub lists: Limits,
     /// The guard in front of outbound calls, asked when a webhook URL is saved.
     pub vet_url: VetUrl,
+}
+
+/// How webhooks are sent again, given up and forgotten.
+#[derive(Debug, Clone)]
+pub struct WebhookSettings {
+    /// `HUBBUB_WEBHOOK_RETRY_LADDER`: how long each further attempt at a webhook endpoint waits.
+    pub retry_ladder: Vec<Duration>,
+    /// `HUBBUB_WEBHOOK_DISABLE_AFTER`: an endpoint that fails for so long without one success is disabled.
+    pub disable_after: Duration,
+    /// `HUBBUB_WEBHOOK_RETENTION`: how long the ledger keeps what has ended.
+    pub retention: Duration,
+}
+
+impl Default for WebhookSettings {
+    /// The ladder that Standard Webhooks recommends, five days, and a week.
+    fn default() -> Self {
+        const HOUR: u64 = 3600;
+        const SECONDS: [u64; 9] = [
+            5,
+            300,
+            1800,
+            2 * HOUR,
+            5 * HOUR,
+            10 * HOUR,
+            14 * HOUR,
+            20 * HOUR,
+            24 * HOUR,
+        ];
+        Self {
+            retry_ladder: SECONDS.map(Duration::from_secs).to_vec(),
+            disable_after: Duration::from_secs(5 * 24 * HOUR),
+            retention: Duration::from_secs(7 * 24 * HOUR),
+        }
+    }
 }
 
 /// The process's handles, shared by all doors.

@@ -20,4 +20,5 @@ pub mod outbox;
 pub mod role;
 pub mod service;
 pub mod user;
+pub mod webhook_attempt;
 pub mod webhook_delivery;

@@ -28,6 +28,10 @@ pub struct Model {
     pub channel_id: Option<ChannelSid>,
     /// The event's place in the channel's order.
     pub seq: Option<i64>,
+    /// `service`, `channel` or `endpoint`: whose address it goes to.
+    pub target_kind: String,
+    /// The identifier of the service, of the channel's webhook or of the endpoint: each has a queue of its own.
+    pub target_id: Uuid,
     /// Where it goes.
     pub url: String,
     /// `GET` or `POST`.
@@ -38,6 +42,8 @@ pub struct Model {
     pub status: String,
     /// Attempts that ran to their end.
     pub attempts: i32,
+    /// How many of them were made before it was last sent again by hand.
+    pub attempts_before: i32,
     /// How many further attempts the setting allows after the first.
     pub retry_count: i32,
     /// When it is due; unset when finished.

@@ -26,6 +26,13 @@ pub const DEAD: &str = "dead";
 /// Its endpoint is gone.
 pub const CANCELLED: &str = "cancelled";
 
+/// A target: the `PostWebhookUrl` of a service.
+pub const SERVICE: &str = "service";
+/// A target: a webhook of a channel.
+pub const CHANNEL: &str = "channel";
+/// A target: a webhook endpoint.
+pub const ENDPOINT: &str = "endpoint";
+
 /// Every status.
 pub const STATUSES: [&str; 4] = [PENDING, DELIVERED, DEAD, CANCELLED];
 

@@ -45,6 +45,8 @@ pub fn delivery(service: &service::Model, origin: &Origin, event: &Event) -> Opt
         event_type: event_type.to_owned(),
         channel_id: event.channel,
         seq: event.seq,
+        target_kind: ledger::SERVICE.to_owned(),
+        target_id: event.service.0,
         url: url.clone(),
         method: service
             .webhook_method
@@ -53,6 +55,7 @@ pub fn delivery(service: &service::Model, origin: &Origin, event: &Event) -> Opt
         parameters: serde_json::json!(parameters(event_type, origin, event)),
         status: ledger::PENDING.to_owned(),
         attempts: 0,
+        attempts_before: 0,
         retry_count: service.post_webhook_retry_count,
         next_attempt_at: Some(event.at),
         leased_until: None,

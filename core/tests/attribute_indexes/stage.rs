@@ -4,7 +4,7 @@ use std::{env, fmt::Write as _, future::Future, sync::Arc, time::Duration};
 
 use hubbub_broker::InProcess;
 use hubbub_core::{
-    AccountCtx, Caller, Core, Ctx, Secret, Settings, Vault, accounts,
+    AccountCtx, Caller, Core, Ctx, Secret, Settings, Vault, WebhookSettings, accounts,
     attribute_indexes::{self, NewIndex, Next, Rounds},
     channels::{self, NewChannel},
     db::Db,
@@ -98,6 +98,7 @@ impl Stage {
             public_url: None,
             event_retention: Duration::from_secs(3600),
             audit_retention: Duration::from_secs(3600),
+            webhooks: WebhookSettings::default(),
             limit_ceiling: 100_000,
             presence_channel_limit: 100,
             lists: Limits::default(),
