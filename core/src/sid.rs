@@ -170,6 +170,8 @@ sids! {
     CredentialSid = "CR";
     /// A webhook of a channel.
     WebhookSid = "WH";
+    /// A webhook endpoint of a service.
+    WebhookEndpointSid = "WE";
     /// A declared index over an attribute.
     AttributeIndexSid = "AI";
     /// An entry of the audit log.

@@ -28,6 +28,8 @@ mod m20261122_000036_note_presence_of_users;
 mod m20261122_000037_create_presence;
 mod m20261122_000038_index_removed_messages;
 mod m20261122_000039_list_active_channels;
+mod m20261122_000040_create_webhook_endpoints;
+mod m20261122_000041_count_webhooks;
 mod m20261122_000044_aim_webhook_deliveries;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -62,6 +64,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000037_create_presence::Migration),
             Box::new(m20261122_000038_index_removed_messages::Migration),
             Box::new(m20261122_000039_list_active_channels::Migration),
+            Box::new(m20261122_000040_create_webhook_endpoints::Migration),
+            Box::new(m20261122_000041_count_webhooks::Migration),
             Box::new(m20261122_000044_aim_webhook_deliveries::Migration),
         ]
     }

@@ -45,6 +45,9 @@ pub struct Model {
     /// When that message was sent, or the channel made, or a little earlier: what lists of the latest activity walk along.
     #[serde(default = "never")]
     pub listed_at: Timestamp,
+    /// How many webhooks of its own it has that call somebody.
+    #[serde(default)]
+    pub webhooks: i32,
     /// Set when the channel was deleted; the row stays until its event log is trimmed.
     pub deleted_at: Option<Timestamp>,
     /// When it was made.

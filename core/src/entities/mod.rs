@@ -22,3 +22,4 @@ pub mod service;
 pub mod user;
 pub mod webhook_attempt;
 pub mod webhook_delivery;
+pub mod webhook_endpoint;

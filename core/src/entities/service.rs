@@ -60,6 +60,8 @@ pub struct Model {
     pub webhook_secret_before: Option<Vec<u8>>,
     /// Until when the one before signs too.
     pub webhook_secret_before_until: Option<Timestamp>,
+    /// How many webhook endpoints it has.
+    pub webhook_endpoints: i32,
     /// When it was made.
     pub date_created: Timestamp,
     /// When it last changed.

@@ -21,7 +21,7 @@ use crate::{
     db::is_duplicate,
     entities::{
         binding, channel, channel_event, channel_webhook, invite, member, message, role, service, user,
-        webhook_delivery,
+        webhook_delivery, webhook_endpoint,
     },
     error::{Error, ErrorCode, Result},
     events::publisher::Control,
@@ -162,6 +162,7 @@ pub(crate) async fn create_as(
         webhook_secret: core.vault.seal(&Secret::random_webhook(), &id.to_string())?,
         webhook_secret_before: None,
         webhook_secret_before_until: None,
+        webhook_endpoints: 0,
         date_created: now,
         date_updated: now,
     };
@@ -265,6 +266,10 @@ pub async fn delete(ctx: &AccountCtx, id: ServiceSid) -> Result<()> {
         .await?;
     channel_event::Entity::delete_many()
         .filter(channel_event::Column::ServiceId.eq(id))
+        .exec(&change.tx)
+        .await?;
+    webhook_endpoint::Entity::delete_many()
+        .filter(webhook_endpoint::Column::ServiceId.eq(id))
         .exec(&change.tx)
         .await?;
     presence::forget(&change.tx, id, None).await?;
