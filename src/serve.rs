@@ -7,11 +7,7 @@ use actix_web::{App, web};
 use anyhow::Context as _;
 use hubbub_api::{ApiState, Metrics};
 use hubbub_broker::{InProcess, Options, RabbitMq, Start};
-use hubbub_core::{
-    BaseUrl, Core, Settings,
-    broker::{Bus, Jobs},
-    query::Limits,
-};
+use hubbub_core::{BaseUrl, Core, Settings, broker::Broker, query::Limits};
 use hubbub_gateway::{Gateway, GatewayConfig, engine_io};
 use hubbub_workers::{
     Workers,
@@ -132,23 +128,18 @@ fn policy(config: &Config) -> Policy {
 
 async fn start_core(config: &Config, store: Store) -> anyhow::Result<Arc<Core>> {
     let node = Uuid::new_v4();
-    let (bus, jobs): (Arc<dyn Bus>, Arc<dyn Jobs>) = match &config.amqp_url {
-        None => {
-            let broker = Arc::new(InProcess::new());
-            (Arc::clone(&broker) as _, broker)
-        }
+    let broker: Broker = match &config.amqp_url {
+        None => Arc::new(InProcess::new()).into(),
         Some(url) => {
             // A node may start while the broker is away: sends are accepted, and it joins when the broker is back.
             let options = Options {
                 start: Start::Lazy,
                 ..Options::default()
             };
-            let broker = Arc::new(
-                RabbitMq::connect(url, node, options)
-                    .await
-                    .context("HUBBUB_AMQP_URL")?,
-            );
-            (Arc::clone(&broker) as _, broker)
+            let broker = RabbitMq::connect(url, node, options)
+                .await
+                .context("HUBBUB_AMQP_URL")?;
+            Arc::new(broker).into()
         }
     };
     let policy = policy(config);
@@ -165,7 +156,7 @@ async fn start_core(config: &Config, store: Store) -> anyhow::Result<Arc<Core>> 
         },
         vet_url: Arc::new(move |url| vet_url(url, policy).map_err(|refused| refused.to_string())),
     };
-    Ok(Core::start(node, store.db, store.vault, bus, jobs, settings))
+    Ok(Core::start(node, store.db, store.vault, broker, settings))
 }
 
 /// Puts the roles on the port: operations always, REST and the gateway by role.

@@ -1,8 +1,11 @@
-//! The two promises that a broker makes to the rest of the house, without naming a broker.
+//! The three promises that a broker makes to the rest of the house, without naming a broker.
 //!
 //! [`Bus`] carries events to gateways: fast, at most once, healed from the database when something is missed.
 //! [`Jobs`] carries work to workers: durable, at least once, every job idempotent by its id.
-//! `hubbub-broker` implements both over RabbitMQ and in process.
+//! [`Asks`] carries questions to workers and their replies back, while somebody waits.
+//! `hubbub-broker` implements them over RabbitMQ and in process.
+
+mod asks;
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,6 +13,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use uuid::Uuid;
+
+pub use asks::{Answerer, AskClass, AskError, Asks};
 
 /// The number of routing buckets that channels and users hash into.
 pub const BUCKETS: usize = 256;
@@ -23,6 +28,27 @@ pub enum BrokerError {
     /// The broker did not confirm: it may or may not have the message, so the same id must be sent again.
     #[error("broker did not confirm: {0}")]
     Unconfirmed(String),
+}
+
+/// A broker, by its promises.
+#[derive(Clone)]
+pub struct Broker {
+    /// Fan-out to gateways.
+    pub bus: Arc<dyn Bus>,
+    /// Work queues.
+    pub jobs: Arc<dyn Jobs>,
+    /// Questions to workers.
+    pub asks: Arc<dyn Asks>,
+}
+
+impl<B: Bus + Jobs + Asks + 'static> From<Arc<B>> for Broker {
+    fn from(broker: Arc<B>) -> Self {
+        Self {
+            bus: Arc::clone(&broker) as _,
+            jobs: Arc::clone(&broker) as _,
+            asks: broker,
+        }
+    }
 }
 
 /// A batch of events for one bucket.

@@ -56,14 +56,7 @@ impl TestApp {
             lists: Limits::default(),
             vet_url: Arc::new(|_| Ok(())),
         };
-        let core = Core::start(
-            Uuid::new_v4(),
-            db,
-            Vault::new([7; 32]),
-            broker.clone(),
-            broker,
-            settings,
-        );
+        let core = Core::start(Uuid::new_v4(), db, Vault::new([7; 32]), broker.into(), settings);
         let (account, token) = (AccountSid::generate(), Secret::random_hex());
         accounts::create(core.db.writer(), &core.vault, "acme", account, &token)
             .await

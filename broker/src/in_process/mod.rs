@@ -3,25 +3,29 @@
 //! Nothing here outlives the process. What must be done after a commit has its row in the database (the outbox,
 //! the ledger of deliveries), and the relay finds it again after a crash.
 
+mod asks;
 mod bus;
 mod jobs;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hubbub_core::broker::{
-    BrokerError, Bus, BusMessage, BusSubscription, Consumer, Job, JobClass, JobHandler, Jobs,
+    Answerer, AskClass, AskError, Asks, BrokerError, Bus, BusMessage, BusSubscription, Consumer, Job,
+    JobClass, JobHandler, Jobs,
 };
 
-/// [`Bus`] and [`Jobs`] inside one process.
+/// [`Bus`], [`Jobs`] and [`Asks`] inside one process.
 #[derive(Default)]
 pub struct InProcess {
+    asks: asks::LocalAsks,
     bus: bus::LocalBus,
     jobs: jobs::LocalJobs,
 }
 
 impl InProcess {
-    /// A broker with no subscriber and no job.
+    /// A broker with no subscriber, no job and no question.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -61,5 +65,21 @@ impl Jobs for InProcess {
         handler: Arc<dyn JobHandler>,
     ) -> Result<Box<dyn Consumer>, BrokerError> {
         Ok(self.jobs.consume(class, prefetch, &handler))
+    }
+}
+
+#[async_trait]
+impl Asks for InProcess {
+    async fn ask(&self, class: AskClass, question: Bytes, patience: Duration) -> Result<Bytes, AskError> {
+        self.asks.ask(class, question, patience).await
+    }
+
+    async fn answer(
+        &self,
+        class: AskClass,
+        at_once: u16,
+        answerer: Arc<dyn Answerer>,
+    ) -> Result<Box<dyn Consumer>, BrokerError> {
+        Ok(self.asks.answer(class, at_once, &answerer))
     }
 }

@@ -1,9 +1,11 @@
 //! The broker of a cluster: RabbitMQ, 3.10 or later.
 //!
-//! Each purpose has a connection of its own: bus out, work out, and one for each subscription and consumer. So an
+//! Each purpose has a connection of its own: bus out, work out, questions, and one for each subscription and consumer. So an
 //! alarm that blocks publishers leaves consumers alone, and a burst of jobs does not hold up real-time events.
 //! Every connection belongs to one task that rebuilds it, and all that it declared, for ever (`link`).
 
+mod answers;
+mod asker;
 mod consumer;
 mod link;
 mod publisher;
@@ -12,13 +14,15 @@ mod topology;
 mod wire;
 
 use std::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hubbub_core::broker::{
-    BrokerError, Bus, BusMessage, BusSubscription, Consumer, Job, JobClass, JobHandler, Jobs,
+    Answerer, AskClass, AskError, Asks, BrokerError, Bus, BusMessage, BusSubscription, Consumer, Job,
+    JobClass, JobHandler, Jobs,
 };
 use lapin::uri::AMQPUri;
 use tokio::{
@@ -29,6 +33,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use self::{
+    asker::Asker,
     link::{Dialer, Lost},
     publisher::{Content, Outgoing, Publisher, Role},
     subscription::Subscription,
@@ -83,7 +88,7 @@ pub enum ConnectError {
     Unreachable(String),
 }
 
-/// [`Bus`] and [`Jobs`] over RabbitMQ. Dropping it ends its links; running consumers keep theirs until stopped.
+/// [`Bus`], [`Jobs`] and [`Asks`] over RabbitMQ. Dropping it ends its links; running consumers keep theirs until stopped.
 pub struct RabbitMq {
     shared: Arc<Shared>,
 }
@@ -96,6 +101,8 @@ struct Shared {
     sessions: Arc<AtomicU64>,
     bus: Publisher,
     work: Publisher,
+    /// Started when something is asked for the first time.
+    asker: OnceLock<Asker>,
     stop: CancellationToken,
     _stop_when_dropped: DropGuard,
 }
@@ -138,6 +145,7 @@ impl RabbitMq {
                 sessions,
                 bus,
                 work,
+                asker: OnceLock::new(),
                 stop,
                 _stop_when_dropped,
             }),
@@ -210,6 +218,32 @@ impl Jobs for RabbitMq {
     ) -> Result<Box<dyn Consumer>, BrokerError> {
         let dialer = dialer(&self.shared.uri, "work in", self.shared.node);
         let (consumer, has_started) = consumer::start(self.shared.clone(), dialer, class, prefetch, handler);
+        let _ = timeout(FIRST_LINK, has_started).await;
+        Ok(Box::new(consumer))
+    }
+}
+
+#[async_trait]
+impl Asks for RabbitMq {
+    async fn ask(&self, class: AskClass, question: Bytes, patience: Duration) -> Result<Bytes, AskError> {
+        let asker = self.shared.asker.get_or_init(|| {
+            let shared = &self.shared;
+            let dialer = dialer(&shared.uri, "questions", shared.node);
+            Asker::start(dialer, shared.names.clone(), shared.node, shared.stop.clone())
+        });
+        asker.ask(class, question, patience).await
+    }
+
+    /// Waits some seconds for the link, and goes on trying in the background when the broker is still away.
+    async fn answer(
+        &self,
+        class: AskClass,
+        at_once: u16,
+        answerer: Arc<dyn Answerer>,
+    ) -> Result<Box<dyn Consumer>, BrokerError> {
+        let dialer = dialer(&self.shared.uri, "answers", self.shared.node);
+        let (consumer, has_started) =
+            answers::start(dialer, self.shared.names.clone(), class, at_once, answerer);
         let _ = timeout(FIRST_LINK, has_started).await;
         Ok(Box::new(consumer))
     }

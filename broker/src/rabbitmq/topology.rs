@@ -7,13 +7,15 @@
 //!      ▲                                                                  │ webhook
 //!      └──time to live── hubbub.retry.5s ◀──fanout── hubbub.retry.5s      ▼
 //!                        (queue)                     (exchange)    hubbub.webhook.dead
+//!
+//! hubbub.ask.<class> ──a worker──▶ hubbub.replies.<node>.<session>    questions, and one exclusive queue per asker
 //! ```
 //!
 //! Valid on RabbitMQ 3.10 and 4.x. Declarations must match what exists, so a changed argument needs a new name.
 
 use std::time::Duration;
 
-use hubbub_core::broker::JobClass;
+use hubbub_core::broker::{AskClass, JobClass};
 use lapin::{
     Channel, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
@@ -36,6 +38,10 @@ const WORK_LENGTH: i64 = 500_000;
 const RETRY_LENGTH: i64 = 500_000;
 /// Dead jobs kept for the operator; beyond that the oldest go.
 const DEAD_LENGTH: i64 = 1_000_000;
+/// Milliseconds after which nobody waits for the reply to a question that no worker took.
+const ASK_TIME: i64 = 5_000;
+/// Questions in one queue; beyond that the oldest go, which have the least time left.
+const ASK_LENGTH: i64 = 50_000;
 /// What the broker holds for a gateway that does not read. Beyond that the oldest go, and it heals from the database.
 const BUS_BYTES: i64 = 64 * 1024 * 1024;
 
@@ -60,6 +66,15 @@ impl Names {
     /// keep the old queue locked until it notices.
     pub(super) fn bus_queue(&self, node: Uuid, session: u64) -> ShortString {
         format!("{}.bus.{node}.{session}", self.prefix).into()
+    }
+
+    pub(super) fn ask_queue(&self, class: AskClass) -> ShortString {
+        format!("{}.ask.{}", self.prefix, class.name()).into()
+    }
+
+    /// The queue of one session of one process, as for the bus.
+    pub(super) fn replies(&self, node: Uuid, session: u64) -> ShortString {
+        format!("{}.replies.{node}.{session}", self.prefix).into()
     }
 
     pub(super) fn work(&self) -> ShortString {
@@ -106,6 +121,36 @@ pub(super) async fn declare_bus(channel: &Channel, names: &Names) -> Result<(), 
 
 /// Declares the queue of one gateway process. It is gone with its connection.
 pub(super) async fn declare_bus_queue(channel: &Channel, queue: &ShortString) -> Result<(), Lost> {
+    exclusive_queue(channel, queue).await
+}
+
+/// Declares the queue for the replies to one process. It is gone with its connection.
+pub(super) async fn declare_replies(channel: &Channel, queue: &ShortString) -> Result<(), Lost> {
+    exclusive_queue(channel, queue).await
+}
+
+/// Declares the queues that questions wait in. They are addressed by name, through the default exchange.
+pub(super) async fn declare_asks(channel: &Channel, names: &Names) -> Result<(), Lost> {
+    for class in AskClass::ALL {
+        // Only the queue is durable, not what is in it: transient queues that connections share are on their way out of
+        // RabbitMQ.
+        let options = QueueDeclareOptions {
+            durable: true,
+            ..QueueDeclareOptions::default()
+        };
+        let arguments = table([
+            ("x-queue-type", text("classic")),
+            ("x-message-ttl", AMQPValue::LongLongInt(ASK_TIME)),
+            ("x-max-length", AMQPValue::LongLongInt(ASK_LENGTH)),
+        ]);
+        channel
+            .queue_declare(names.ask_queue(class), options, arguments)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn exclusive_queue(channel: &Channel, queue: &ShortString) -> Result<(), Lost> {
     let options = QueueDeclareOptions {
         exclusive: true,
         auto_delete: true,

@@ -2,13 +2,14 @@
 //!
 //! A bus message is a small binary header (version, origin, topics) followed by the payload, so that a gateway
 //! decides about a batch without decoding it and keeps the payload without copying it. A job is its JSON payload;
-//! the rest is in properties and headers, where an operator can read it.
+//! the rest is in properties and headers, where an operator can read it. Questions and replies find each other by the
+//! correlation id, which is a number of the process that asks.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use hubbub_core::broker::{BusMessage, Job, JobClass};
+use hubbub_core::broker::{AskClass, BusMessage, Job, JobClass};
 use lapin::{
     BasicProperties,
-    types::{AMQPValue, FieldTable},
+    types::{AMQPValue, FieldTable, ShortString},
 };
 use uuid::Uuid;
 
@@ -117,6 +118,42 @@ pub(super) fn decode_job(class: JobClass, properties: &BasicProperties, payload:
     })
 }
 
+/// The type of the reply of a worker that failed.
+const FAILED: &str = "failed";
+
+/// Properties of a question.
+pub(super) fn question_properties(class: AskClass, number: u64, replies: &ShortString) -> BasicProperties {
+    BasicProperties::default()
+        .with_delivery_mode(TRANSIENT)
+        .with_content_type("application/json".into())
+        .with_type(class.name().into())
+        .with_correlation_id(number.to_string().into())
+        .with_reply_to(replies.clone())
+}
+
+/// Properties of the reply to a question with these.
+pub(super) fn reply_properties(question: &BasicProperties, is_reply: bool) -> BasicProperties {
+    let mut properties = BasicProperties::default().with_delivery_mode(TRANSIENT);
+    if let Some(number) = question.correlation_id() {
+        properties = properties.with_correlation_id(number.clone());
+    }
+    if is_reply {
+        properties
+    } else {
+        properties.with_type(FAILED.into())
+    }
+}
+
+/// The number of the question, and the reply unless the worker failed; `None` when it is not one of ours.
+pub(super) fn decode_reply(properties: &BasicProperties, body: Vec<u8>) -> Option<(u64, Option<Bytes>)> {
+    let number = properties.correlation_id().as_ref()?.as_str().parse().ok()?;
+    let failed = properties
+        .kind()
+        .as_ref()
+        .is_some_and(|kind| kind.as_str() == FAILED);
+    Some((number, (!failed).then(|| body.into())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,5 +218,18 @@ mod tests {
             decode_job(JobClass::Webhook, &BasicProperties::default(), vec![]),
             None
         );
+    }
+
+    #[test]
+    fn a_reply_finds_its_question() {
+        let question = question_properties(AskClass::PreEvent, 42, &"replies".into());
+        let reply = reply_properties(&question, true);
+        assert_eq!(
+            decode_reply(&reply, b"yes".to_vec()),
+            Some((42, Some(Bytes::from_static(b"yes"))))
+        );
+        let failed = reply_properties(&question, false);
+        assert_eq!(decode_reply(&failed, vec![]), Some((42, None)));
+        assert_eq!(decode_reply(&BasicProperties::default(), vec![]), None);
     }
 }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+mod asks;
 mod bus;
 mod jobs;
 mod rabbit;
@@ -17,7 +18,7 @@ use std::{
 
 use bytes::Bytes;
 use hubbub_broker::InProcess;
-use hubbub_core::broker::{Bus, BusMessage, BusSignal, BusSubscription, Jobs};
+use hubbub_core::broker::{Asks, Bus, BusMessage, BusSignal, BusSubscription, Jobs};
 use uuid::Uuid;
 
 /// Longer than anything here takes, shorter than anybody's patience.
@@ -28,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Subject {
     bus: Arc<dyn Bus>,
     jobs: Arc<dyn Jobs>,
+    asks: Arc<dyn Asks>,
     rabbit: Option<rabbit::Inspector>,
 }
 
@@ -36,7 +38,8 @@ impl Subject {
         let broker = Arc::new(InProcess::new());
         Self {
             bus: broker.clone(),
-            jobs: broker,
+            jobs: broker.clone(),
+            asks: broker,
             rabbit: None,
         }
     }
@@ -60,6 +63,14 @@ macro_rules! on_both_brokers {
 }
 
 on_both_brokers! {
+    asks::everybody_gets_the_reply_to_its_own_question
+    asks::thousands_may_wait_at_once
+    asks::who_gets_no_reply_stops_waiting
+    asks::without_workers_there_is_no_reply
+    asks::a_panic_is_no_reply_and_does_not_stop_the_worker
+    asks::no_more_than_agreed_are_answered_at_a_time
+    asks::classes_do_not_hear_each_other
+    asks::stopping_waits_for_questions_in_hand
     bus::a_bound_bucket_is_heard_and_an_unbound_one_is_not
     bus::control_messages_reach_everybody
     bus::a_process_hears_its_own_messages

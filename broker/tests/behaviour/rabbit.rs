@@ -8,7 +8,9 @@ use std::{
 };
 
 use hubbub_broker::{ConnectError, Options, RabbitMq, Start};
-use hubbub_core::broker::{BrokerError, Bus, BusSignal, Job, JobClass, Jobs, Outcome};
+use hubbub_core::broker::{
+    AskClass, AskError, Asks, BrokerError, Bus, BusSignal, Job, JobClass, Jobs, Outcome,
+};
 use lapin::{
     Channel, Connection, ConnectionProperties,
     options::{BasicGetOptions, ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions},
@@ -18,7 +20,9 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 use uuid::Uuid;
 
 use crate::{
-    Subject, eventually, hears,
+    PATIENCE, Subject,
+    asks::Echo,
+    eventually, hears,
     jobs::{Worker, job},
     message, within,
 };
@@ -111,7 +115,8 @@ impl Inspector {
     async fn delete_all(&self) {
         let queues = (0..JobClass::Webhook.shards()).map(|shard| format!("webhook.{shard}"));
         let rest = ["webhook.dead", "retry.1s", "retry.5s", "retry.30s"].map(String::from);
-        for queue in queues.chain(rest) {
+        let asks = AskClass::ALL.map(|class| format!("ask.{}", class.name()));
+        for queue in queues.chain(rest).chain(asks) {
             let name = format!("{}.{queue}", self.prefix).into();
             self.channel
                 .queue_delete(name, QueueDeleteOptions::default())
@@ -160,7 +165,8 @@ async fn restartable_subject(url: &str) -> Subject {
     assert!(broker.is_connected());
     Subject {
         bus: broker.clone(),
-        jobs: broker,
+        jobs: broker.clone(),
+        asks: broker,
         rabbit: Some(Inspector::new(url, prefix).await),
     }
 }
@@ -184,6 +190,20 @@ async fn processes_hear_each_other() {
     other.publish(vec![message(Some(5), "from there")]).await.unwrap();
     assert_eq!(hears(&mut here).await.payload, "from there");
     assert_eq!(hears(&mut there).await.payload, "from there");
+    clean_up(subject).await;
+}
+
+#[tokio::test]
+async fn another_process_answers() {
+    let Some(subject) = subject("another_process_answers").await else {
+        return;
+    };
+    let other = broker(&address("").unwrap(), &subject.rabbit.as_ref().unwrap().prefix).await;
+    let worker = other.answer(AskClass::PreEvent, 8, Echo::open()).await.unwrap();
+    let question = "from here".into();
+    let reply = subject.asks.ask(AskClass::PreEvent, question, PATIENCE).await;
+    assert_eq!(reply.unwrap(), "re: from here");
+    worker.stop().await;
     clean_up(subject).await;
 }
 
@@ -261,11 +281,23 @@ async fn a_restart_of_the_broker_is_survived() {
     };
     let Some(url) = address(TEST) else { return };
     let _alone = UP.write().await;
-    let Subject { bus, jobs, rabbit } = restartable_subject(&url).await;
+    let Subject {
+        bus,
+        jobs,
+        asks,
+        rabbit,
+    } = restartable_subject(&url).await;
     let prefix = rabbit.unwrap().prefix;
     let mut gateway = bus.subscribe().await.unwrap();
     gateway.binder.bind(1).await.unwrap();
     jobs.enqueue(vec![job(1)]).await.unwrap();
+    let echo = Echo::closed();
+    let answers = asks.answer(AskClass::PreEvent, 8, echo.clone()).await.unwrap();
+    let waits = tokio::spawn({
+        let asks = Arc::clone(&asks);
+        async move { asks.ask(AskClass::PreEvent, "lost".into(), 100 * PATIENCE).await }
+    });
+    echo.has_been_asked(1).await;
 
     let command = tokio::task::spawn_blocking(move || {
         assert!(
@@ -277,6 +309,8 @@ async fn a_restart_of_the_broker_is_survived() {
         );
     });
     eventually("the outage", || async { !bus.is_connected() }).await;
+    let lost = within("word that there is no reply", waits).await.unwrap();
+    assert!(matches!(lost, Err(AskError::NoReply(_))), "{lost:?}");
     let start = Instant::now();
     let refused = bus.publish(vec![message(Some(1), "lost")]).await;
     // The broker may be back already; if not, the refusal is quick.
@@ -313,5 +347,13 @@ async fn a_restart_of_the_broker_is_survived() {
     let ran: Job = within("the job", seen.recv()).await.unwrap();
     assert_eq!(ran, job(1));
     consumer.stop().await;
+    echo.release();
+    eventually("a reply", || async {
+        asks.ask(AskClass::PreEvent, "back".into(), Duration::from_secs(2))
+            .await
+            .is_ok()
+    })
+    .await;
+    answers.stop().await;
     Inspector::new(&url, prefix).await.delete_all().await;
 }

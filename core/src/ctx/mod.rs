@@ -16,7 +16,7 @@ pub use lookups::Lookups;
 
 use crate::{
     api_keys::KeyUse,
-    broker::{Bus, Jobs},
+    broker::{Asks, Broker, Bus, Jobs},
     db::Db,
     entities::service,
     error::{Error, ErrorCode, Result},
@@ -123,6 +123,8 @@ pub struct Core {
     pub bus: Arc<dyn Bus>,
     /// Work queues.
     pub jobs: Arc<dyn Jobs>,
+    /// Questions to workers.
+    pub asks: Arc<dyn Asks>,
     /// What the operator chose.
     pub settings: Settings,
     /// This process, on the bus.
@@ -142,14 +144,8 @@ pub struct Core {
 impl Core {
     /// Starts the process's publisher and writers. Must be called inside a tokio runtime.
     #[must_use]
-    pub fn start(
-        node: Uuid,
-        db: Db,
-        vault: Vault,
-        bus: Arc<dyn Bus>,
-        jobs: Arc<dyn Jobs>,
-        settings: Settings,
-    ) -> Arc<Self> {
+    pub fn start(node: Uuid, db: Db, vault: Vault, broker: Broker, settings: Settings) -> Arc<Self> {
+        let Broker { bus, jobs, asks } = broker;
         let publisher = Publisher::start(db.clone(), Arc::clone(&bus), Arc::clone(&jobs), node);
         let writer = MessageWriter::start(&db, &publisher);
         Arc::new(Self {
@@ -161,6 +157,7 @@ impl Core {
             vault,
             bus,
             jobs,
+            asks,
             settings,
             node,
             publisher,

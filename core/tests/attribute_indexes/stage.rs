@@ -105,7 +105,7 @@ impl Stage {
             vet_url: Arc::new(|_| Ok(())),
         };
         let node = Uuid::new_v4();
-        let core = Core::start(node, db, Vault::new([7; 32]), broker.clone(), broker, settings);
+        let core = Core::start(node, db, Vault::new([7; 32]), broker.into(), settings);
         let (account, token) = (AccountSid::generate(), Secret::random_hex());
         accounts::create(core.db.writer(), &core.vault, "acme", account, &token)
             .await

@@ -45,7 +45,7 @@ impl Gateway {
         let broker = Arc::new(InProcess::new());
         let (db, settings) = (stage.core.db.clone(), stage.core.settings.clone());
         let node = Uuid::new_v4();
-        let core = Core::start(node, db, Vault::new([7; 32]), broker.clone(), broker, settings);
+        let core = Core::start(node, db, Vault::new([7; 32]), broker.into(), settings);
         let ear = Arc::new(Ear::default());
         core.publisher.attach(ear.clone());
         Self {

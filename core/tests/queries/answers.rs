@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hubbub_core::{
     Core, Ctx,
     attribute_indexes::{self, Covered},
+    broker::Broker,
     channels,
     entities::{channel, member, message, user},
     filter::{self, Filter, Sort, Subject},
@@ -45,8 +46,11 @@ pub(crate) fn with_limits(stage: &Stage, lists: Limits) -> Ctx {
         Uuid::new_v4(),
         core.db.clone(),
         core.vault.clone(),
-        Arc::clone(&core.bus),
-        Arc::clone(&core.jobs),
+        Broker {
+            bus: Arc::clone(&core.bus),
+            jobs: Arc::clone(&core.jobs),
+            asks: Arc::clone(&core.asks),
+        },
         settings,
     );
     Ctx {
