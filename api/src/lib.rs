@@ -41,6 +41,7 @@ mod user_bindings;
 mod user_channels;
 mod users;
 mod webhook_deliveries;
+mod webhook_endpoints;
 
 pub use metrics::Metrics;
 pub use openapi::{openapi, openapi_json};

@@ -178,6 +178,10 @@ fn build() -> OpenApi {
                 ),
                 ("Credential", "Credentials of push services."),
                 ("AccessToken", "Access tokens of users."),
+                (
+                    "WebhookEndpoint",
+                    "Webhook endpoints: whom the service tells of every event, and whom it asks before actions.",
+                ),
                 ("WebhookDelivery", "The ledger of webhook deliveries."),
                 ("AuditEvent", "What backends changed, newest first."),
                 ("Account", "Accounts: the tenants."),

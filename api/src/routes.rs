@@ -17,7 +17,7 @@ use crate::{
     refusal::{Refusal, Result},
     roles, sdk, services,
     state::ApiState,
-    user_bindings, user_channels, users, webhook_deliveries,
+    user_bindings, user_channels, users, webhook_deliveries, webhook_endpoints,
 };
 
 /// Something that a documented handler can be added to.
@@ -53,6 +53,7 @@ pub(crate) fn all(to: &mut impl Register) {
     bindings::routes(to);
     credentials::routes(to);
     access_tokens::routes(to);
+    webhook_endpoints::routes(to);
     webhook_deliveries::routes(to);
     audit_events::routes(to);
     accounts::routes(to);

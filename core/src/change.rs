@@ -16,7 +16,7 @@ use crate::{
     },
     sid::{AccountSid, EventSid, ServiceSid},
     timestamp::Timestamp,
-    webhooks,
+    webhooks::{self, Told, hooks::ChannelHooks},
 };
 
 /// A transaction in progress in a service. Dropped without [`Change::commit`], it never happened.
@@ -26,6 +26,7 @@ pub(crate) struct Change<'a> {
     pub(crate) tx: DatabaseTransaction,
     began: Instant,
     events: Vec<Event>,
+    hooks: ChannelHooks,
     controls: Vec<Control>,
     audit: Ledger,
 }
@@ -51,6 +52,7 @@ impl<'a> Change<'a> {
             tx,
             began: Instant::now(),
             events: Vec::new(),
+            hooks: ChannelHooks::default(),
             controls: Vec::new(),
             audit: Ledger::of(&ctx.caller),
         })
@@ -84,6 +86,10 @@ impl<'a> Change<'a> {
     where
         R: FnOnce(&mut channel::Model) -> Resource,
     {
+        if self.ctx.caller.origin().webhooks {
+            // Now: the channel's end takes its webhooks with it, and they are to hear of that.
+            self.hooks.read(&self.tx, [&*channel]).await?;
+        }
         let first = self.events.len();
         for resource in resources {
             advance(channel, Timestamp::now());
@@ -140,17 +146,22 @@ impl<'a> Change<'a> {
             tx,
             began,
             events,
+            hooks,
             controls,
             audit,
         } = self;
         let origin = ctx.caller.origin();
-        let mut deliveries = Vec::new();
-        if origin.webhooks {
-            let due = webhooks::record(&tx, &ctx.service, &origin, &events).await?;
-            if !due.is_empty() {
-                deliveries.push((ctx.scope(), due));
-            }
-        }
+        let told: Vec<Told<'_>> = events
+            .iter()
+            .map(|event| Told {
+                service: &ctx.service,
+                origin: &origin,
+                event,
+            })
+            .collect();
+        let base = ctx.core.settings.base();
+        let deliveries = webhooks::record(&tx, &base, &hooks, &told).await?;
+        drop(told);
         audit::store(&tx, &audit.entries).await?;
         let publisher = &ctx.core.publisher;
         let row = if publisher.needs_outbox() && !events.is_empty() {

@@ -39,6 +39,7 @@ pub mod timestamp;
 pub mod topic;
 pub mod user_channels;
 pub mod users;
+pub mod webhook_endpoints;
 pub mod webhooks;
 
 pub use ctx::{AccountCtx, AdminCtx, BackendCtx, BaseUrl, Caller, Core, Ctx, Settings, WebhookSettings};

@@ -7,6 +7,7 @@ use chacha20poly1305::{
     ChaCha20Poly1305, KeyInit, Nonce,
     aead::{Aead, Payload},
 };
+use ed25519_dalek::SigningKey;
 use hmac::{Hmac, Mac};
 use rand::Rng;
 use sha2::{Digest, Sha256};
@@ -35,6 +36,14 @@ impl Secret {
     #[must_use]
     pub fn random_webhook() -> Self {
         Self(format!("whsec_{}", BASE64_STANDARD.encode(random_bytes::<32>())))
+    }
+
+    /// A Standard Webhooks key pair for ed25519: `whsk_` and, in base64, the 32 bytes of the private and the 32 bytes of
+    /// the public key.
+    #[must_use]
+    pub fn random_ed25519() -> Self {
+        let pair = SigningKey::from_bytes(&random_bytes()).to_keypair_bytes();
+        Self(format!("whsk_{}", BASE64_STANDARD.encode(pair)))
     }
 
     /// The text itself, for the moment of its use.

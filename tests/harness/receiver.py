@@ -1,14 +1,19 @@
 """A tenant's webhook endpoint: keeps every request with its raw body, and answers as told."""
 
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import hmac
 import http.server
+import json
 import threading
 import time
 import urllib.parse
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from standardwebhooks import Webhook, WebhookVerificationError
 from twilio.request_validator import RequestValidator
 
 from .waiting import eventually
@@ -25,7 +30,18 @@ class Request:
     at: float
 
     @property
+    def is_json(self):
+        return self.headers.get("content-type", "").startswith("application/json")
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
     def params(self):
+        """Twilio's parameters; a JSON body has none."""
+        if self.is_json:
+            return {}
         raw = urllib.parse.urlsplit(self.url).query if self.method == "GET" else self.body.decode()
         return dict(urllib.parse.parse_qsl(raw, keep_blank_values=True, strict_parsing=True))
 
@@ -33,7 +49,7 @@ class Request:
         return self.params[name]
 
     def is_signed_for_twilio(self, auth_token):
-        params = {} if self.method == "GET" else self.params
+        params = {} if self.method == "GET" else self.body.decode() if self.is_json else self.params
         return RequestValidator(auth_token).validate(self.url, params, self.headers["x-twilio-signature"])
 
     def is_signed_with(self, webhook_secret):
@@ -43,6 +59,25 @@ class Request:
         signed = f"{self.headers['webhook-id']}.{self.headers['webhook-timestamp']}.".encode() + raw
         expected = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
         return expected in self.headers["webhook-signature"].split(" ")
+
+    def passes_standard_webhooks(self, webhook_secret):
+        """What the reference library says of a POST."""
+        try:
+            Webhook(webhook_secret).verify(self.body, self.headers, json_parse=False)
+        except WebhookVerificationError:
+            return False
+        return True
+
+    def is_signed_by(self, public_key):
+        """Standard Webhooks, ed25519: any one of the listed signatures has to fit."""
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key.removeprefix("whpk_")))
+        signed = f"{self.headers['webhook-id']}.{self.headers['webhook-timestamp']}.".encode() + self.body
+        for version, signature in (listed.split(",") for listed in self.headers["webhook-signature"].split(" ")):
+            if version == "v1a":
+                with contextlib.suppress(InvalidSignature):
+                    key.verify(base64.b64decode(signature), signed)
+                    return True
+        return False
 
 
 class Receiver:
@@ -107,6 +142,14 @@ class Receiver:
             for request in list(self.requests)
             if request.params.get("EventType") == event_type
             and all(request.params.get(name) == value for name, value in params.items())
+        ]
+
+    def told(self, kind, at=""):
+        """JSON events of one kind, such as `messageAdded`, whose path ends so, in the order of arrival."""
+        return [
+            request
+            for request in list(self.requests)
+            if request.is_json and request.json["type"] == kind and urllib.parse.urlsplit(request.url).path.endswith(at)
         ]
 
     async def gets(self, event_type, count=1, within=10, **params):

@@ -96,6 +96,8 @@ BODIES = {
     "CreateInvite": {"Identity": "guest"},
     "CreateChannelWebhook": {"Type": "studio", "Configuration.FlowSid": "FW" + "c" * 32},
     "UpdateChannelWebhook": {"Configuration.FlowSid": "FW" + "d" * 32},
+    "CreateWebhookEndpoint": {"Url": "http://127.0.0.1:9/hook", "Status": "disabled"},
+    "UpdateWebhookEndpoint": {"TimeoutMs": lambda n: str(700 + n)},
     "CreateCredential": {"Type": "fcm", "Secret": "changed"},
     "CreateAttributeIndex": {"Resource": "users", "Path": lambda n: f"path{n}", "Type": "string"},
     "CreateMemberBatch": {"Items": lambda n: f'[{{"identity": "one of many {n}"}}]'},

@@ -82,6 +82,9 @@ class Tenant:
                 lambda: self.rest.get(f"{path}/AttributeIndexes/{index['sid']}").json()["status"] == "ready",
                 because="the index is ready",
             )
+        if self._serves("/v2/Services/{ServiceSid}/WebhookEndpoints"):
+            endpoint = self._make(f"{path}/WebhookEndpoints", {"Url": receiver.url, "Status": "disabled"})
+            service.below["WebhookEndpoints"] = Thing(endpoint["sid"])
         self._make(f"{path}/Channels", {"UniqueName": "told"}, x_twilio_webhook_enabled="true")
         [delivery] = await eventually(
             lambda: self.rest.get(f"{path}/WebhookDeliveries", Status="delivered").json()["deliveries"],

@@ -1,6 +1,7 @@
 //! The workers: what must happen after a change and may take its time. They alone call addresses that tenants chose.
 
 mod attribute_indexes;
+mod calls;
 pub mod outbound;
 mod presence;
 mod relay;

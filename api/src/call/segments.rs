@@ -6,7 +6,7 @@ use hubbub_core::{
     input::{ChannelRef, MemberRef, UserRef},
     sid::{
         AccountSid, ApiKeySid, AttributeIndexSid, AuditEventSid, BindingSid, CredentialSid, DeliverySid,
-        InviteSid, MessageSid, RoleSid, ServiceSid, WebhookSid,
+        InviteSid, MessageSid, RoleSid, ServiceSid, WebhookEndpointSid, WebhookSid,
     },
 };
 use percent_encoding::percent_decode_str;
@@ -111,6 +111,7 @@ sids!(
     DeliverySid,
     InviteSid,
     WebhookSid,
+    WebhookEndpointSid,
     CredentialSid,
     BindingSid,
     AttributeIndexSid

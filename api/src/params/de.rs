@@ -165,6 +165,20 @@ impl<'de> Deserializer<'de> for One<'_> {
         }
     }
 
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        let object = match self.0 {
+            Value::Json(object @ serde_json::Value::Object(_)) => object.clone(),
+            _ => match self.text() {
+                Some("") => serde_json::Value::Object(serde_json::Map::new()),
+                text => text
+                    .and_then(|text| serde_json::from_str(text).ok())
+                    .filter(serde_json::Value::is_object)
+                    .ok_or_else(|| must("must be a JSON object"))?,
+            },
+        };
+        object.deserialize_map(visitor).map_err(de::Error::custom)
+    }
+
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         visitor.visit_some(self)
     }
@@ -182,7 +196,7 @@ impl<'de> Deserializer<'de> for One<'_> {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i32 i128 u8 u16 u32 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct map struct
+        i8 i16 i32 i128 u8 u16 u32 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct struct
         enum identifier
     }
 }

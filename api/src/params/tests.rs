@@ -169,3 +169,41 @@ fn a_list_is_taken_as_itself_or_as_its_text() {
         assert!(error.message().contains("Items"), "{}", error.message());
     }
 }
+
+#[test]
+fn an_object_is_taken_as_itself_or_as_its_text() {
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct WithHeaders {
+        headers: Option<Object>,
+    }
+
+    let read = |params: Result<Params>| params.unwrap().read::<WithHeaders>();
+    for given in [
+        Params::from_form(b"Headers=%7B%22A%22%3A%22b%22%7D"),
+        Params::from_json(br#"{"Headers": {"A": "b"}}"#),
+        Params::from_json(br#"{"Headers": "{\"A\": \"b\"}"}"#),
+    ] {
+        let headers = read(given).unwrap().headers.unwrap().0;
+        assert_eq!(serde_json::Value::Object(headers), serde_json::json!({"A": "b"}));
+    }
+    assert!(
+        read(Params::from_form(b"Headers="))
+            .unwrap()
+            .headers
+            .unwrap()
+            .0
+            .is_empty()
+    );
+    assert!(read(Params::from_form(b"")).unwrap().headers.is_none());
+    for refused in [
+        Params::from_form(b"Headers=x"),
+        Params::from_form(b"Headers=%5B%5D"),
+        Params::from_json(br#"{"Headers": ["A"]}"#),
+        Params::from_json(br#"{"Headers": 5}"#),
+    ] {
+        let error = read(refused).unwrap_err();
+        assert_eq!(error.code().code(), 20001);
+        assert_eq!(error.message(), "Headers must be a JSON object");
+    }
+}

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use hubbub_core::Timestamp;
 use serde::{
     Deserialize, Deserializer,
-    de::{self, Visitor},
+    de::{self, MapAccess, Visitor},
 };
 
 /// A date and time as parameters have it: `2015-12-16T22:18:37Z`.
@@ -104,6 +104,34 @@ impl<'de> Deserialize<'de> for ClearableDate {
         }
 
         deserializer.deserialize_str(AnyDate)
+    }
+}
+
+/// A JSON object: as itself in a JSON body, or as its text; an empty text is an empty one.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Object(pub(crate) serde_json::Map<String, serde_json::Value>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Object, A::Error> {
+                let mut object = serde_json::Map::new();
+                while let Some((name, value)) = fields.next_entry()? {
+                    object.insert(name, value);
+                }
+                Ok(Object(object))
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
     }
 }
 

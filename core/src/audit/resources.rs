@@ -7,12 +7,13 @@ use crate::{
     accounts, api_keys, attribute_indexes, bindings, channel_webhooks, channels, credentials,
     entities::{
         account, api_key, attribute_index, binding, channel, channel_webhook, credential, invite, member,
-        message, role, service, user, webhook_delivery,
+        message, role, service, user, webhook_delivery, webhook_endpoint,
     },
     error::Result,
     invites, members, messages, roles, services,
     sid::AccountSid,
     users::Reach,
+    webhook_endpoints,
     webhooks::deliveries,
 };
 
@@ -46,6 +47,14 @@ audited! {
     "channel_webhook" channel_webhook::Model,
         |row, account| bare(&channel_webhooks::view(row, account, &NOWHERE));
     "credential" credential::Model, |row, _| bare(&credentials::view(row, &NOWHERE));
+    "webhook_endpoint" webhook_endpoint::Model, |row, _| {
+        let mut shown = bare(&webhook_endpoints::view_without_secrets(row, &NOWHERE))?;
+        // They are made of what is sealed, and nothing is opened for the log.
+        if let Value::Object(fields) = &mut shown {
+            fields.retain(|name, _| name != "header_names" && name != "public_key");
+        }
+        Ok(shown)
+    };
     "message" message::Model, |row, account| bare(&messages::view(row, account, &NOWHERE));
     "user" user::Model, |row, account| bare(&Reach::default().view(row, account, &NOWHERE));
     "role" role::Model, |row, account| bare(&roles::view(row, account, &NOWHERE));

@@ -21,7 +21,9 @@ use crate::{
     input::ChannelRef,
     paging::{self, Key, Order, Page, PageRequest},
     sid::{ChannelSid, ServiceSid, WebhookSid},
+    sql::Sql,
     timestamp::Timestamp,
+    webhooks::pending,
 };
 
 /// The most webhooks of a channel.
@@ -125,6 +127,7 @@ pub async fn create(
         return Err(ErrorCode::TooManyWebhooks.into());
     }
     let row = row.into_active_model().insert(&change.tx).await?;
+    recount(&change.tx, &row).await?;
     change.audit(Edit::Created(&row))?;
     change.commit().await?;
     Ok(row)
@@ -155,7 +158,7 @@ pub async fn update(
     Ok(row)
 }
 
-/// Deletes a webhook.
+/// Deletes a webhook. What it was still to be told is cancelled.
 ///
 /// # Errors
 /// 20404; 20006 for users.
@@ -166,11 +169,32 @@ pub async fn delete(ctx: &Ctx, channel: &ChannelRef, id: WebhookSid) -> Result<(
     channel_webhook::Entity::delete_by_id((row.service_id, row.channel_id, row.id))
         .exec(&change.tx)
         .await?;
+    recount(&change.tx, &row).await?;
+    pending::cancel(&change.tx, row.service_id, row.id.0).await?;
     change.audit(Edit::Deleted(&row))?;
     change.commit().await
 }
 
-/// Removes every webhook of a channel.
+/// Notes in the channel, which is locked, how many of its webhooks call somebody: whoever changes it sees whether there
+/// are any to be told.
+async fn recount(db: &impl ConnectionTrait, row: &channel_webhook::Model) -> Result<()> {
+    let mut sql = Sql::new(
+        "UPDATE channels SET webhooks = (SELECT COUNT(*) FROM channel_webhooks w WHERE w.service_id = ",
+    );
+    sql.bind(row.service_id)
+        .push(" AND w.channel_id = ")
+        .bind(row.channel_id)
+        .push(" AND w.kind <> ")
+        .bind(STUDIO)
+        .push(") WHERE service_id = ")
+        .bind(row.service_id)
+        .push(" AND id = ")
+        .bind(row.channel_id);
+    sql.execute(db).await?;
+    Ok(())
+}
+
+/// Removes every webhook of a channel that ends. What they were told before, and that it has ended, they still hear of.
 ///
 /// # Errors
 /// Whatever the database refuses.

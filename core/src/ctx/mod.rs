@@ -111,6 +111,15 @@ impl Default for WebhookSettings {
     }
 }
 
+impl Settings {
+    /// The base of URLs in what is made without a request that could tell one: `HUBBUB_PUBLIC_URL`, or none, which
+    /// leaves paths.
+    #[must_use]
+    pub fn base(&self) -> BaseUrl {
+        self.public_url.clone().unwrap_or_else(|| BaseUrl::new(""))
+    }
+}
+
 /// The process's handles, shared by all doors.
 pub struct Core {
     /// The database.
@@ -147,10 +156,10 @@ impl Core {
     pub fn start(node: Uuid, db: Db, vault: Vault, broker: Broker, settings: Settings) -> Arc<Self> {
         let Broker { bus, jobs, asks } = broker;
         let publisher = Publisher::start(db.clone(), Arc::clone(&bus), Arc::clone(&jobs), node);
-        let writer = MessageWriter::start(&db, &publisher);
+        let writer = MessageWriter::start(&db, &publisher, &settings.base());
         Arc::new(Self {
             cursors: CursorKey::new(&vault),
-            horizons: HorizonWriter::start(&db, &publisher),
+            horizons: HorizonWriter::start(&db, &publisher, &settings.base()),
             key_use: KeyUse::new(&db),
             lookups: Lookups::new(&db),
             db,

@@ -1,5 +1,7 @@
 //! Sending, editing and removing messages.
 
+use std::sync::Arc;
+
 use sea_orm::{ActiveModelTrait, ColumnTrait, IntoActiveModel, QueryFilter, QueryOrder};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
@@ -120,6 +122,7 @@ pub fn submit(ctx: &Ctx, channel: ChannelRef, new: &NewMessage) -> Result<onesho
     ctx.core.writer.submit(SendRequest {
         account: ctx.account(),
         service: ctx.scope(),
+        settings: Arc::clone(&ctx.service),
         channel,
         author,
         checked: ctx.caller.identity().is_some(),

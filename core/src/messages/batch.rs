@@ -1,6 +1,6 @@
 //! The set-based statements of one group commit: whatever the number of sends, each kind of question is asked once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{DatabaseTransaction, EntityTrait, FromQueryResult, IntoActiveModel, QueryResult, Value};
 
@@ -10,6 +10,7 @@ use crate::{
     audit::{self, Edit},
     change::advance,
     channels,
+    ctx::BaseUrl,
     entities::{channel, message},
     error::{Error, ErrorCode, Result},
     events::Event,
@@ -18,7 +19,7 @@ use crate::{
     sid::{ChannelSid, DeliverySid, MessageSid, ServiceSid},
     sql::Sql,
     timestamp::Timestamp,
-    webhooks,
+    webhooks::{self, Told, hooks::ChannelHooks},
 };
 
 type ClientKey = (ServiceSid, ChannelSid, String, String);
@@ -129,6 +130,7 @@ impl<'a> Batch<'a> {
     pub(super) async fn write(
         self,
         tx: &DatabaseTransaction,
+        base: &BaseUrl,
     ) -> Result<(Vec<Event>, Vec<(ServiceSid, Vec<DeliverySid>)>)> {
         let rows = self
             .added
@@ -146,34 +148,42 @@ impl<'a> Batch<'a> {
         touched.sort_unstable();
         touched.dedup();
         channels::move_counters(tx, touched.iter().filter_map(|key| self.channels.get(key))).await?;
-        let hooked = self
-            .added
-            .iter()
-            .filter(|(request, _)| request.origin.webhooks)
-            .map(|(request, _)| (request.account, request.service));
-        let services = webhooks::hooked(tx, hooked).await?;
+        let hooked = self.added.iter().filter(|(request, _)| request.origin.webhooks);
+        let hooked: BTreeSet<(ServiceSid, ChannelSid)> = hooked
+            .map(|(_, message)| (message.service_id, message.channel_id))
+            .collect();
+        let mut hooks = ChannelHooks::default();
+        hooks
+            .read(tx, hooked.iter().filter_map(|key| self.channels.get(key)))
+            .await?;
         let mut events = Vec::with_capacity(self.added.len());
-        let mut due: HashMap<ServiceSid, Vec<DeliverySid>> = HashMap::new();
-        let mut deliveries = Vec::new();
+        let mut requests = Vec::with_capacity(self.added.len());
         let mut entries = Vec::new();
         for (request, message) in self.added {
             if let Some(actor) = request.actor {
                 let (account, service) = (request.account, Some(request.service));
                 entries.push(audit::entry(actor, account, service, Edit::Created(&message))?);
             }
-            let event = Event::message_added(request.account, message, request.origin.connection);
-            if request.origin.webhooks
-                && let Some(service) = services.get(&request.service)
-                && let Some(delivery) = webhooks::delivery(service, &request.origin, &event)
-            {
-                due.entry(service.id).or_default().push(delivery.id);
-                deliveries.push(delivery);
-            }
-            events.push(event);
+            events.push(Event::message_added(
+                request.account,
+                message,
+                request.origin.connection,
+            ));
+            requests.push(request);
         }
-        webhooks::store(tx, deliveries).await?;
+        let told: Vec<Told<'_>> = requests
+            .iter()
+            .zip(&events)
+            .map(|(request, event)| Told {
+                service: &request.settings,
+                origin: &request.origin,
+                event,
+            })
+            .collect();
+        let due = webhooks::record(tx, base, &hooks, &told).await?;
+        drop(told);
         audit::store(tx, &entries).await?;
-        Ok((events, due.into_iter().collect()))
+        Ok((events, due))
     }
 }
 

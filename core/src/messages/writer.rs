@@ -19,8 +19,9 @@ use uuid::Uuid;
 use super::{Sent, batch::Batch, origins::Origins};
 use crate::{
     audit::Actor,
-    ctx::Origin,
+    ctx::{BaseUrl, Origin},
     db::{Db, TRANSACTION_LIMIT},
+    entities::service,
     error::{Error, ErrorCode, Result},
     events::{
         outbox,
@@ -40,6 +41,8 @@ const QUEUE: usize = 8192;
 pub struct SendRequest {
     pub(super) account: AccountSid,
     pub(super) service: ServiceSid,
+    /// The service as it was when the call began: it says who wants webhooks.
+    pub(super) settings: Arc<service::Model>,
     pub(super) channel: ChannelRef,
     pub(super) author: String,
     /// Whether the author must be a member with the right to send: users must, backends need not.
@@ -73,7 +76,7 @@ struct Figures {
 
 impl MessageWriter {
     /// Starts the writers: one for SQLite; two for Postgres, so that services in different lanes commit side by side.
-    pub(crate) fn start(db: &Db, publisher: &Publisher) -> Self {
+    pub(crate) fn start(db: &Db, publisher: &Publisher, base: &BaseUrl) -> Self {
         let lanes = if db.backend() == DbBackend::Postgres { 2 } else { 1 };
         let figures = Arc::new(Figures::default());
         let origins = Arc::new(Origins::default());
@@ -82,6 +85,7 @@ impl MessageWriter {
             let lane = Lane {
                 db: db.clone(),
                 publisher: publisher.clone(),
+                base: base.clone(),
                 figures: Arc::clone(&figures),
                 origins: Arc::clone(&origins),
             };
@@ -129,6 +133,8 @@ impl MessageWriter {
 struct Lane {
     db: Db,
     publisher: Publisher,
+    /// Of URLs in webhooks.
+    base: BaseUrl,
     figures: Arc<Figures>,
     origins: Arc<Origins>,
 }
@@ -189,7 +195,7 @@ impl Lane {
             tx.rollback().await?;
             return Ok(results);
         }
-        let (events, deliveries) = batch.write(&tx).await?;
+        let (events, deliveries) = batch.write(&tx, &self.base).await?;
         let row = if publisher.needs_outbox() {
             Some(outbox::push(&tx, publisher.node(), &events).await?)
         } else {

@@ -41,8 +41,8 @@ pub const PRE_EVENTS: &[&str] = &[
 
 /// The post-event that tells of an event; `None` for events that no webhook tells.
 #[must_use]
-pub fn post_event(kind: EventKind) -> Option<&'static str> {
-    Some(match kind {
+pub fn post_event(event: &Event) -> Option<&'static str> {
+    Some(match event.kind {
         EventKind::MessageAdded => "onMessageSent",
         EventKind::MessageUpdated => "onMessageUpdated",
         EventKind::MessageRemoved => "onMessageRemoved",

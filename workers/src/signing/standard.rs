@@ -1,4 +1,4 @@
-//! Standard Webhooks signatures, version `v1` (HMAC-SHA256). See <https://www.standardwebhooks.com>.
+//! Standard Webhooks signatures: `v1` (HMAC-SHA256) and `v1a` (ed25519). See <https://www.standardwebhooks.com>.
 
 use std::fmt;
 
@@ -6,6 +6,7 @@ use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
+use ed25519_dalek::{Signer, SigningKey};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -16,7 +17,8 @@ pub const TIMESTAMP_HEADER: &str = "webhook-timestamp";
 /// What [`sign`] returns.
 pub const SIGNATURE_HEADER: &str = "webhook-signature";
 
-const PREFIX: &str = "whsec_";
+const HMAC_PREFIX: &str = "whsec_";
+const ED25519_PREFIX: &str = "whsk_";
 /// Secrets in the field come with and without padding.
 const SECRET_BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -25,32 +27,53 @@ const SECRET_BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// A signing secret, decoded. Its debug form does not show it.
 #[derive(Clone)]
-pub struct Secret(Hmac<Sha256>);
+pub struct Secret(Key);
 
-/// The text is not `whsec_` and base64 of something.
+#[derive(Clone)]
+enum Key {
+    Hmac(Hmac<Sha256>),
+    Ed25519(Box<SigningKey>),
+}
+
+/// The text is neither `whsec_` and base64 of something, nor `whsk_` and base64 of an ed25519 key pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a webhook secret is whsec_ followed by base64")]
+#[error("a webhook secret is whsec_ followed by base64, or whsk_ followed by an ed25519 key pair in base64")]
 pub struct InvalidSecret;
 
 impl Secret {
-    /// Reads `whsec_…`.
+    /// Reads `whsec_…` or `whsk_…`.
     ///
     /// # Errors
     /// [`InvalidSecret`] when it is anything else.
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
-        let encoded = text.strip_prefix(PREFIX).ok_or(InvalidSecret)?;
-        let key = SECRET_BASE64.decode(encoded).map_err(|_| InvalidSecret)?;
+        let decode = |encoded: &str| SECRET_BASE64.decode(encoded).map_err(|_| InvalidSecret);
+        if let Some(encoded) = text.strip_prefix(ED25519_PREFIX) {
+            let pair = decode(encoded)?.try_into().map_err(|_| InvalidSecret)?;
+            let key = SigningKey::from_keypair_bytes(&pair).map_err(|_| InvalidSecret)?;
+            return Ok(Self(Key::Ed25519(Box::new(key))));
+        }
+        let key = decode(text.strip_prefix(HMAC_PREFIX).ok_or(InvalidSecret)?)?;
         if key.is_empty() {
             return Err(InvalidSecret);
         }
-        Hmac::new_from_slice(&key).map(Self).map_err(|_| InvalidSecret)
+        let mac = Hmac::new_from_slice(&key).map_err(|_| InvalidSecret)?;
+        Ok(Self(Key::Hmac(mac)))
     }
 
     fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
-        let mut mac = self.0.clone();
-        mac.update(format!("{id}.{timestamp}.").as_bytes());
-        mac.update(body);
-        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+        let head = format!("{id}.{timestamp}.");
+        match &self.0 {
+            Key::Hmac(mac) => {
+                let mut mac = mac.clone();
+                mac.update(head.as_bytes());
+                mac.update(body);
+                format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+            }
+            Key::Ed25519(key) => {
+                let signature = key.sign(&[head.as_bytes(), body].concat());
+                format!("v1a,{}", STANDARD.encode(signature.to_bytes()))
+            }
+        }
     }
 }
 
@@ -111,18 +134,29 @@ mod tests {
     }
 
     #[test]
+    fn an_ed25519_key_signs_what_its_public_half_verifies() {
+        let text = hubbub_core::Secret::random_ed25519();
+        let secret = Secret::parse(text.expose()).unwrap();
+        let value = sign([&secret], ID, 1_614_265_330, BODY);
+        let signature = STANDARD.decode(value.strip_prefix("v1a,").unwrap()).unwrap();
+        let signature = ed25519_dalek::Signature::from_slice(&signature).unwrap();
+        let Key::Ed25519(key) = &secret.0 else {
+            panic!("{text:?} is an ed25519 key");
+        };
+        let signed = [format!("{ID}.1614265330.").as_bytes(), BODY].concat();
+        key.verifying_key().verify_strict(&signed, &signature).unwrap();
+        for wrong in ["whsk_", "whsk_bmV3IHNlY3JldA==", &text.expose()[..60]] {
+            assert_eq!(Secret::parse(wrong).err(), Some(InvalidSecret), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_secret_is_parsed_with_care_and_not_shown() {
         assert!(
             Secret::parse("whsec_bmV3IHNlY3JldA").is_ok(),
             "padding is optional"
         );
-        for wrong in [
-            "",
-            "whsec_",
-            "bmV3IHNlY3JldA==",
-            "whsec_?",
-            "whsk_bmV3IHNlY3JldA==",
-        ] {
+        for wrong in ["", "whsec_", "bmV3IHNlY3JldA==", "whsec_?"] {
             assert_eq!(Secret::parse(wrong).err(), Some(InvalidSecret), "{wrong}");
         }
         assert_eq!(format!("{:?}", Secret::parse(SECRET).unwrap()), "Secret(…)");

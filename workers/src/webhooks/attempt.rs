@@ -2,26 +2,20 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use hubbub_core::{
-    Core, Error, Result, Secret, Timestamp, accounts,
+    Core, Result, Timestamp,
     entities::webhook_delivery,
-    services,
     webhooks::{
         deliveries,
         ledger::{self, Attempt, Verdict},
     },
 };
 use rand::RngExt;
-use reqwest::{
-    Method,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
-};
-use url::Url;
+use serde_json::Value;
 
 use crate::{
-    outbound::{Call, CallError, Client, DEADLINE, Reply},
-    signing::{standard, twilio},
+    calls::{Body, Signer},
+    outbound::{Call, CallError, Client, Reply},
 };
 
 /// How long each further attempt waits after the one before.
@@ -34,35 +28,6 @@ const LADDER: [Duration; 3] = [
 const JITTER: f64 = 0.2;
 /// How much of an answer the ledger keeps, in bytes.
 const KEPT: usize = 1024;
-
-/// What signs the calls of one service, read once for a run of deliveries.
-pub(super) struct Signer {
-    auth_token: Secret,
-    secrets: Vec<standard::Secret>,
-}
-
-impl Signer {
-    /// Reads the service's secrets; `None` when the service is gone.
-    ///
-    /// # Errors
-    /// When the database is away, or a secret was sealed under another master key.
-    pub(super) async fn of(core: &Core, delivery: &webhook_delivery::Model) -> Result<Option<Self>> {
-        let Some(account) = accounts::find(core.db.reader(), delivery.account_id).await? else {
-            return Ok(None);
-        };
-        let service = services::find(core.db.reader(), delivery.account_id, delivery.service_id).await?;
-        let Some(service) = service else { return Ok(None) };
-        let secrets = services::webhook_secrets(core, &service)?
-            .iter()
-            .map(|secret| standard::Secret::parse(secret.expose()))
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|_| Error::internal("a service's webhook secret is damaged"))?;
-        Ok(Some(Self {
-            auth_token: accounts::auth_token(&core.vault, &account)?,
-            secrets,
-        }))
-    }
-}
 
 /// Makes the attempt and writes down what came of it.
 ///
@@ -89,73 +54,17 @@ pub(super) async fn run(
 
 /// The signed call, or why there can be none.
 fn prepare(signer: &Signer, delivery: &webhook_delivery::Model) -> std::result::Result<Call, String> {
-    let mut parameters: Vec<(String, String)> = serde_json::from_value(delivery.parameters.clone())
-        .map_err(|cause| format!("its parameters are damaged: {cause}"))?;
-    parameters.push(("RetryCount".to_owned(), delivery.attempts.to_string()));
-    sign(delivery, signer, &parameters)
-}
-
-fn sign(
-    delivery: &webhook_delivery::Model,
-    signer: &Signer,
-    parameters: &[(String, String)],
-) -> std::result::Result<Call, String> {
-    let mut url = Url::parse(&delivery.url).map_err(|cause| format!("its URL is wrong: {cause}"))?;
-    let form = serde_urlencoded::to_string(parameters).map_err(|cause| cause.to_string())?;
-    let mut headers = HeaderMap::new();
-    let (method, body, twilio_signature) = if delivery.method == "GET" {
-        let query = match url.query() {
-            Some(query) if !query.is_empty() => format!("{query}&{form}"),
-            _ => form,
-        };
-        url.set_query(Some(&query));
-        (
-            Method::GET,
-            Bytes::new(),
-            twilio::sign(signer.auth_token.expose(), url.as_str()),
-        )
-    } else {
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-www-form-urlencoded; charset=UTF-8"),
-        );
-        let pairs = parameters
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
-        (
-            Method::POST,
-            Bytes::from(form),
-            twilio::sign_form(signer.auth_token.expose(), url.as_str(), pairs),
-        )
+    let body = match &delivery.parameters {
+        Value::String(text) => Body::Json(text.clone()),
+        pairs => {
+            let mut pairs: Vec<(String, String)> = serde_json::from_value(pairs.clone())
+                .map_err(|cause| format!("its parameters are damaged: {cause}"))?;
+            pairs.push(("RetryCount".to_owned(), delivery.attempts.to_string()));
+            Body::Form(pairs)
+        }
     };
     let id = deliveries::webhook_id(delivery.id);
-    let now = Timestamp::now().unix_seconds();
-    // For GET the query string stands in for the body.
-    let signed: &[u8] = if method == Method::GET {
-        url.query().unwrap_or_default().as_bytes()
-    } else {
-        &body
-    };
-    let signature = standard::sign(&signer.secrets, &id, now, signed);
-    for (name, value) in [
-        (twilio::HEADER, twilio_signature),
-        (standard::ID_HEADER, id),
-        (standard::TIMESTAMP_HEADER, now.to_string()),
-        (standard::SIGNATURE_HEADER, signature),
-    ] {
-        let name = HeaderName::try_from(name).map_err(|cause| cause.to_string())?;
-        headers.insert(
-            name,
-            HeaderValue::try_from(value).map_err(|cause| cause.to_string())?,
-        );
-    }
-    Ok(Call {
-        method,
-        url,
-        headers,
-        body,
-        deadline: DEADLINE,
-    })
+    signer.sign(&id, &delivery.method, &delivery.url, body)
 }
 
 /// Twilio's rules: 2xx is taken; time-outs, 429, 503 and 504 are tried again as often as the setting allows.

@@ -23,8 +23,7 @@ use parking_lot::Mutex;
 use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::attempt::Signer;
-use crate::outbound::Client;
+use crate::{calls::Signer, outbound::Client};
 
 /// How often the ledger is asked for what became due by time, or was left by a process that died.
 const INTERVAL: Duration = Duration::from_millis(250);

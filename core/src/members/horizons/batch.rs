@@ -12,7 +12,7 @@ use super::{Report, Stored};
 use crate::{
     change::advance,
     channels::{self, ChannelKey},
-    ctx::Origin,
+    ctx::{BaseUrl, Origin},
     db::{Db, TRANSACTION_LIMIT},
     entities::{channel, member},
     error::{Error, ErrorCode, Result},
@@ -25,7 +25,7 @@ use crate::{
     sid::{ChannelSid, DeliverySid, EventSid, ServiceSid},
     sql::Sql,
     timestamp::Timestamp,
-    webhooks,
+    webhooks::{self, Told, hooks::ChannelHooks},
 };
 
 /// A member, as reports name it.
@@ -48,7 +48,12 @@ impl Standing {
 }
 
 /// Stores what moves a horizon; answers what became of each report, in order.
-pub(super) async fn store(db: &Db, publisher: &Publisher, reports: &[Report]) -> Result<Vec<Result<Stored>>> {
+pub(super) async fn store(
+    db: &Db,
+    publisher: &Publisher,
+    base: &BaseUrl,
+    reports: &[Report],
+) -> Result<Vec<Result<Stored>>> {
     let names = reports.iter().filter_map(|report| match &report.key.channel {
         ChannelRef::Name(name) => Some((report.key.service, name.as_str())),
         ChannelRef::Sid(_) => None,
@@ -79,7 +84,7 @@ pub(super) async fn store(db: &Db, publisher: &Publisher, reports: &[Report]) ->
     }
     let mut moved = BTreeSet::new();
     if !movers.is_empty() {
-        let now = advance_all(db, publisher, &movers).await?;
+        let now = advance_all(db, publisher, base, &movers).await?;
         for member in movers.iter().map(|(_, member)| *member) {
             match now.get(&member) {
                 Some(standing) => {
@@ -180,6 +185,7 @@ async fn look<'r>(
 async fn advance_all<'r>(
     db: &Db,
     publisher: &Publisher,
+    base: &BaseUrl,
     movers: &[(&'r Report, MemberKey<'r>)],
 ) -> Result<HashMap<MemberKey<'r>, Standing>> {
     let began = Instant::now();
@@ -234,7 +240,11 @@ async fn advance_all<'r>(
         .map(|(_, row)| (row.service_id, row.channel_id))
         .collect();
     channels::move_counters(&tx, touched.iter().filter_map(|key| channels.get(key))).await?;
-    let deliveries = record_webhooks(&tx, &rows, &events).await?;
+    let mut hooks = ChannelHooks::default();
+    hooks
+        .read(&tx, touched.iter().filter_map(|key| channels.get(key)))
+        .await?;
+    let deliveries = record_webhooks(&tx, base, &hooks, &rows, &events).await?;
     let outbox = if publisher.needs_outbox() {
         Some(outbox::push(&tx, publisher.node(), &events).await?)
     } else {
@@ -314,26 +324,28 @@ async fn write(tx: &DatabaseTransaction, rows: &[(&Report, member::Model)]) -> R
 /// Every report is a user's, so all of them ask for webhooks.
 async fn record_webhooks(
     tx: &DatabaseTransaction,
+    base: &BaseUrl,
+    hooks: &ChannelHooks,
     rows: &[(&Report, member::Model)],
     events: &[Event],
 ) -> Result<Vec<(ServiceSid, Vec<DeliverySid>)>> {
-    let services = rows.iter().map(|(report, row)| (report.account, row.service_id));
-    let services = webhooks::hooked(tx, services).await?;
-    let mut due: HashMap<ServiceSid, Vec<DeliverySid>> = HashMap::new();
-    let mut deliveries = Vec::new();
-    for event in events {
-        let origin = Origin {
+    let origins: Vec<Origin> = events
+        .iter()
+        .map(|event| Origin {
             client: Some(event.identity.clone()),
             webhooks: true,
             connection: event.connection,
-        };
-        if let Some(service) = services.get(&event.service)
-            && let Some(delivery) = webhooks::delivery(service, &origin, event)
-        {
-            due.entry(service.id).or_default().push(delivery.id);
-            deliveries.push(delivery);
-        }
-    }
-    webhooks::store(tx, deliveries).await?;
-    Ok(due.into_iter().collect())
+        })
+        .collect();
+    let told: Vec<Told<'_>> = rows
+        .iter()
+        .zip(events)
+        .zip(&origins)
+        .map(|(((report, _), event), origin)| Told {
+            service: &report.settings,
+            origin,
+            event,
+        })
+        .collect();
+    webhooks::record(tx, base, hooks, &told).await
 }

@@ -23,8 +23,9 @@ use uuid::Uuid;
 use self::windows::Windows;
 use super::consumed_index;
 use crate::{
-    ctx::Ctx,
+    ctx::{BaseUrl, Ctx},
     db::Db,
+    entities::service,
     error::{Error, ErrorCode, Result},
     events::publisher::Publisher,
     input::ChannelRef,
@@ -58,6 +59,8 @@ struct Key {
 /// A report whose fields have been checked.
 struct Report {
     account: AccountSid,
+    /// The service as it was when the call began: it says who wants webhooks.
+    settings: Arc<service::Model>,
     key: Key,
     index: i64,
     connection: Option<Uuid>,
@@ -90,6 +93,7 @@ pub fn report(ctx: &Ctx, channel: ChannelRef, index: i64) -> Result<oneshot::Rec
     let (reply, answer) = oneshot::channel();
     let report = Report {
         account: ctx.account(),
+        settings: Arc::clone(&ctx.service),
         key: Key {
             service: ctx.scope(),
             identity: identity.as_str().to_owned(),
@@ -124,13 +128,14 @@ pub struct HorizonWriter {
 
 impl HorizonWriter {
     /// Starts the writers, as many as the database has use for.
-    pub(crate) fn start(db: &Db, publisher: &Publisher) -> Self {
+    pub(crate) fn start(db: &Db, publisher: &Publisher, base: &BaseUrl) -> Self {
         let lanes = if db.backend() == DbBackend::Postgres { 2 } else { 1 };
         let start_lane = |_| {
             let (sender, receiver) = mpsc::channel(QUEUE);
             let lane = Lane {
                 db: db.clone(),
                 publisher: publisher.clone(),
+                base: base.clone(),
                 windows: Windows::new(WINDOW),
             };
             tokio::spawn(lane.run(receiver));
@@ -154,6 +159,8 @@ impl HorizonWriter {
 struct Lane {
     db: Db,
     publisher: Publisher,
+    /// Of URLs in webhooks.
+    base: BaseUrl,
     windows: Windows<Report>,
 }
 
@@ -225,7 +232,7 @@ impl Lane {
     }
 
     async fn store(&mut self, reports: &[Report]) -> Result<Vec<Result<Horizon>>> {
-        let stored = batch::store(&self.db, &self.publisher, reports).await?;
+        let stored = batch::store(&self.db, &self.publisher, &self.base, reports).await?;
         let now = Instant::now();
         for (report, stored) in reports.iter().zip(&stored) {
             if let Ok(Stored {
