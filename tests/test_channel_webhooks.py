@@ -1,10 +1,11 @@
-"""Webhooks of single channels: what they may be configured to, and how many there may be."""
+"""Webhooks of single channels: what they may be configured to, how many there may be, what they are told."""
 
 import concurrent.futures
 
 import pytest
 
 from harness.rest import error_of
+from harness.waiting import eventually
 from test_twilio_library import fails
 
 URL = "http://127.0.0.1:9/hook"
@@ -158,3 +159,120 @@ def test_they_are_for_backends_only(chat, hooks):
         error_of(answer, 403, 20006)
     alice.close()
     assert len(hooks.list()) == 1
+
+
+# --- what they are told
+
+
+async def ledger(chat, **filters):
+    return chat.rest.get(f"{chat.path}/WebhookDeliveries", **filters).json()["deliveries"]
+
+
+async def test_a_webhook_is_told_what_its_filters_name_and_only_of_its_channel(chat, hooks, receiver):
+    hooks.create(
+        type="webhook", configuration_url=receiver.url, configuration_filters=["onMessageSent", "onMemberAdded"]
+    )
+    chat.channel("other", "alice")
+    alice = await chat.person("alice")
+    await alice.sends("other", "elsewhere")
+    sent = await alice.sends("general", "here")
+    await alice.asks("updateMessage", channel="general", message=sent["sid"], body="changed")
+    bob = await chat.person("bob")
+    await bob.asks("joinChannel", channel="general")
+    [added] = await receiver.gets("onMemberAdded")
+    assert (added["Identity"], added["Reason"], added["Source"]) == ("bob", "JOINED", "SDK")
+    assert [request["EventType"] for request in receiver.requests] == ["onMessageSent", "onMemberAdded"]
+    request = receiver.requests[0]
+    assert (request["Body"], request["MessageSid"], request["ClientIdentity"]) == ("here", sent["sid"], "alice")
+    assert request.is_signed_for_twilio(chat.cluster.auth_token)
+    assert request.passes_standard_webhooks(chat.rest.get(chat.path).json()["webhook_secret"])
+
+
+async def test_rest_actions_are_told_only_when_they_ask_for_it(chat, hooks, receiver):
+    hooks.create(type="webhook", configuration_url=receiver.url, configuration_filters=["onMessageSent"])
+    messages = chat.service.channels("general").messages
+    messages.create(body="quiet")
+    messages.create(body="loud", x_twilio_webhook_enabled="true")
+    [request] = await receiver.gets("onMessageSent")
+    assert (request["Body"], request["Source"]) == ("loud", "API")
+
+
+async def test_a_trigger_fires_on_its_keywords_in_messages_that_arrive(chat, hooks, receiver):
+    hooks.create(
+        type="trigger",
+        configuration_url=f"{receiver.url}?trigger=1",
+        configuration_method="GET",
+        configuration_triggers=["Help", "größer als"],
+    )
+    hooks.create(type="studio", configuration_flow_sid=FLOW)
+    alice = await chat.person("alice")
+    for body in ("nothing", "please HELP me", "hel p", "x ist Größer als y", ""):
+        sent = await alice.sends("general", body)
+    await alice.asks("updateMessage", channel="general", message=sent["sid"], body="help is not told in an edit")
+    await alice.sends("general", "the last: help")
+    requests = await receiver.gets("onMessageSent", count=3)
+    assert [request["Body"] for request in requests] == ["please HELP me", "x ist Größer als y", "the last: help"]
+    assert {(request.method, request["trigger"], request["EventType"]) for request in receiver.requests} == {
+        ("GET", "1", "onMessageSent")
+    }
+    assert all(request.is_signed_for_twilio(chat.cluster.auth_token) for request in receiver.requests)
+
+
+async def test_each_webhook_has_its_own_retries_and_its_own_id(chat, hooks, receiver):
+    hooks.create(
+        type="webhook",
+        configuration_url=f"{receiver.base}/patient",
+        configuration_filters=["onMessageSent"],
+        configuration_retry_count=1,
+    )
+    chat.service.update(post_webhook_url=f"{receiver.base}/service", webhook_filters=["onMessageSent"])
+    receiver.answers(503, 503)
+    alice = await chat.person("alice")
+    await alice.sends("general", "x")
+    await receiver.gets("onMessageSent", count=3)
+    told = {}
+    for request in receiver.requests:
+        told.setdefault(request.url, []).append((request["RetryCount"], request.headers["webhook-id"]))
+    patient, service = told[f"{receiver.base}/patient"], told[f"{receiver.base}/service"]
+    assert [retry for retry, _ in patient] == ["0", "1"] and [retry for retry, _ in service] == ["0"]
+    assert len({webhook_id for _, webhook_id in patient}) == 1
+    assert patient[0][1] != service[0][1]
+
+
+async def test_the_end_of_a_channel_is_told_to_its_webhooks(chat, hooks, receiver):
+    hooks.create(
+        type="webhook", configuration_url=receiver.url, configuration_filters=["onMessageSent", "onChannelDestroyed"]
+    )
+    channel = chat.service.channels("general").fetch()
+    channel.messages.create(body="the last words", x_twilio_webhook_enabled="true")
+    loud = {"x_twilio_webhook_enabled": "true"}
+    assert chat.rest.delete(f"{chat.path}/Channels/general", **loud).status_code == 204
+    [destroyed] = await receiver.gets("onChannelDestroyed")
+    assert (destroyed["ChannelSid"], destroyed["UniqueName"]) == (channel.sid, "general")
+    assert [request["EventType"] for request in receiver.requests] == ["onMessageSent", "onChannelDestroyed"]
+
+
+async def test_what_a_deleted_webhook_was_still_to_be_told_is_cancelled(chat, hooks, receiver):
+    receiver.answers(503)
+    hook = hooks.create(
+        type="webhook",
+        configuration_url=receiver.url,
+        configuration_filters=["onMessageSent"],
+        configuration_retry_count=3,
+    )
+    alice = await chat.person("alice")
+    await alice.sends("general", "x")
+    [pending] = await eventually(
+        lambda: _once_tried(chat),
+        because="the first attempt is over",
+    )
+    hooks(hook.sid).delete()
+    [cancelled] = await ledger(chat, Status="cancelled")
+    assert (cancelled["sid"], cancelled["next_attempt_at"]) == (pending["sid"], None)
+    await alice.sends("general", "not told")
+    assert len(await ledger(chat)) == 1
+    assert len(receiver.requests) == 1
+
+
+async def _once_tried(chat):
+    return [delivery for delivery in await ledger(chat, Status="pending") if delivery["attempts"] == 1]

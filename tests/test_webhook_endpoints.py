@@ -5,6 +5,7 @@ import json
 import urllib.parse
 
 import pytest
+
 from harness.rest import error_of
 from harness.waiting import eventually
 
@@ -346,3 +347,45 @@ async def test_an_endpoint_may_ask_for_ed25519(chat, endpoints, receiver):
     )
     assert request.is_signed_by(made["public_key"]), "the old key signs on for a day"
     assert request.passes_standard_webhooks(changed["secret"])
+
+
+# --- trying one out
+
+
+async def test_a_trial_sends_a_sample_and_answers_with_what_came_back(chat, endpoints, receiver):
+    made = endpoints.makes(Headers='{"X-Own": "1"}')
+    tried = chat.rest.post(f"{endpoints.path}/{made['sid']}/Test")
+    assert tried.status_code == 200, tried.text
+    outcome = tried.json()
+    [request] = receiver.requests
+    assert outcome == {
+        "webhook_id": request.headers["webhook-id"],
+        "status": 200,
+        "duration_ms": outcome["duration_ms"],
+        "response_start": "",
+        "error": None,
+    }
+    assert (request["EventType"], request["Attributes"], request["RetryCount"]) == (
+        "onMessageSent",
+        '{"sample":true}',
+        "0",
+    )
+    assert request.headers["x-own"] == "1"
+    assert request.is_signed_for_twilio(chat.cluster.auth_token)
+    assert request.passes_standard_webhooks(made["secret"])
+    assert await ledger(chat) == []
+
+
+async def test_a_trial_tells_of_refusals_and_of_nobody_there(chat, endpoints, receiver):
+    made = endpoints.makes(Format="json", Status="paused", TimeoutMs="300")
+    path = f"{endpoints.path}/{made['sid']}"
+    receiver.answers(500)
+    refused = chat.rest.post(f"{path}/Test").json()
+    assert (refused["status"], refused["error"]) == (500, "answered with status 500")
+    assert receiver.told("messageAdded")[0].passes_standard_webhooks(made["secret"])
+    endpoints.sets(made, Url="http://127.0.0.1:9/nobody")
+    nobody = chat.rest.post(f"{path}/Test").json()
+    assert nobody["status"] is None and nobody["response_start"] is None and nobody["error"]
+    alice = chat.bearer("alice")
+    error_of(alice.post(f"{path}/Test"), 403, 20006)
+    alice.close()

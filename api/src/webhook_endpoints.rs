@@ -3,7 +3,7 @@
 use actix_web::{delete, get, post, web::Json};
 use hubbub_core::{
     Ctx,
-    webhook_endpoints::{self, EndpointSettings, Made, WebhookEndpointView},
+    webhook_endpoints::{self, EndpointSettings, Made, Outcome, WebhookEndpointView},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -23,6 +23,7 @@ pub(crate) fn routes(to: &mut impl Register) {
     to.add(fetch);
     to.add(update);
     to.add(remove);
+    to.add(try_out);
 }
 
 fn shown(call: &Call<Ctx>, made: &Made) -> Result<WebhookEndpointView> {
@@ -205,4 +206,16 @@ async fn update(call: Call<Ctx>) -> Result<Json<WebhookEndpointView>> {
 async fn remove(call: Call<Ctx>) -> Result<Deleted> {
     webhook_endpoints::delete(&call.ctx, call.at("Sid")?).await?;
     Ok(Deleted)
+}
+
+/// Send a sample event to a webhook endpoint now, whatever its status, and answer with what came back. It is an
+/// `onMessageSent` of a channel that does not exist; it is in no ledger and not sent again.
+#[utoipa::path(
+    tag = "WebhookEndpoint",
+    operation_id = "TestWebhookEndpoint",
+    responses((status = 200, description = "OK", body = Outcome))
+)]
+#[post("/v2/Services/{ServiceSid}/WebhookEndpoints/{Sid}/Test")]
+async fn try_out(call: Call<Ctx>) -> Result<Json<Outcome>> {
+    Ok(Json(webhook_endpoints::test(&call.ctx, call.at("Sid")?).await?))
 }

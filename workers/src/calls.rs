@@ -15,6 +15,7 @@ use reqwest::{
     Method,
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
+use serde_json::Value;
 use url::Url;
 
 use crate::{
@@ -29,6 +30,19 @@ pub(crate) enum Body {
     Form(Vec<(String, String)>),
     /// JSON text.
     Json(String),
+}
+
+impl Body {
+    /// What was recorded: a list of [name, value] pairs, to which the number of the attempt is added, or JSON text.
+    pub(crate) fn recorded(says: &Value, retry: i32) -> std::result::Result<Self, String> {
+        if let Value::String(text) = says {
+            return Ok(Self::Json(text.clone()));
+        }
+        let mut pairs: Vec<(String, String)> = serde_json::from_value(says.clone())
+            .map_err(|cause| format!("its parameters are damaged: {cause}"))?;
+        pairs.push(("RetryCount".to_owned(), retry.to_string()));
+        Ok(Self::Form(pairs))
+    }
 }
 
 /// What signs and accompanies the calls to one target, read once for a run of them.
@@ -94,7 +108,9 @@ impl Signer {
         let mut headers = HeaderMap::new();
         for (name, value) in webhook_endpoints::headers(&core.vault, endpoint)? {
             let name = HeaderName::try_from(name).map_err(Error::internal)?;
-            headers.insert(name, HeaderValue::try_from(value).map_err(Error::internal)?);
+            let mut value = HeaderValue::try_from(value).map_err(Error::internal)?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
         }
         Ok(Some(Self {
             auth_token,

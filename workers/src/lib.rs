@@ -7,17 +7,18 @@ mod presence;
 mod relay;
 mod retention;
 pub mod signing;
+mod trials;
 mod webhooks;
 
 use std::sync::Arc;
 
 use hubbub_core::{
     Core,
-    broker::{BrokerError, Consumer, JobClass},
+    broker::{AskClass, BrokerError, Consumer, JobClass},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{outbound::Client, webhooks::Dispatcher};
+use crate::{outbound::Client, trials::Tester, webhooks::Dispatcher};
 
 /// How many webhook jobs a process takes from each shard at a time. A job only says that something is due.
 const PREFETCH: u16 = 32;
@@ -27,6 +28,7 @@ pub struct Workers {
     stop: CancellationToken,
     tasks: TaskTracker,
     consumer: Box<dyn Consumer>,
+    trials: Box<dyn Consumer>,
 }
 
 impl Workers {
@@ -43,19 +45,22 @@ impl Workers {
         }
         tasks.spawn(retention::run(Arc::clone(&core), stop.clone()));
         tasks.spawn(attribute_indexes::run(Arc::clone(&core), stop.clone()));
-        let jobs = Arc::clone(&core.jobs);
+        let (jobs, asks) = (Arc::clone(&core.jobs), Arc::clone(&core.asks));
+        let tester = Tester::new(Arc::clone(&core), client.clone());
         let dispatcher = Dispatcher::start(core, client, &tasks, &stop);
         let consumer = jobs.consume(JobClass::Webhook, PREFETCH, dispatcher).await?;
+        let trials = asks.answer(AskClass::Trial, trials::AT_ONCE, tester).await?;
         Ok(Self {
             stop,
             tasks,
             consumer,
+            trials,
         })
     }
 
     /// Takes no further work and waits for what is in hand.
     pub async fn stop(self) {
-        self.consumer.stop().await;
+        tokio::join!(self.consumer.stop(), self.trials.stop());
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;

@@ -5,6 +5,7 @@ mod actions;
 mod headers;
 mod keys;
 mod settings;
+mod trial;
 mod view;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select};
@@ -13,6 +14,7 @@ pub use actions::{Made, create, delete, get, list, update};
 pub use headers::headers;
 pub use keys::secrets;
 pub use settings::EndpointSettings;
+pub use trial::{Outcome, Trial, test};
 pub(crate) use view::view_without_secrets;
 pub use view::{WebhookEndpointView, view};
 

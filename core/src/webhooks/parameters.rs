@@ -104,7 +104,8 @@ impl Parameters {
         self.add("DateCreated", &message.date_created.to_millis_text());
         match event.kind {
             EventKind::MessageUpdated => {
-                self.add("ModifiedBy", &event.identity);
+                let editor = message.last_updated_by.as_ref();
+                self.add("ModifiedBy", editor.unwrap_or(&event.identity));
                 self.add("DateUpdated", &message.date_updated.to_millis_text());
             }
             EventKind::MessageRemoved => {

@@ -11,7 +11,6 @@ use hubbub_core::{
     },
 };
 use rand::RngExt;
-use serde_json::Value;
 
 use crate::{
     calls::{Body, Signer},
@@ -54,15 +53,7 @@ pub(super) async fn run(
 
 /// The signed call, or why there can be none.
 fn prepare(signer: &Signer, delivery: &webhook_delivery::Model) -> std::result::Result<Call, String> {
-    let body = match &delivery.parameters {
-        Value::String(text) => Body::Json(text.clone()),
-        pairs => {
-            let mut pairs: Vec<(String, String)> = serde_json::from_value(pairs.clone())
-                .map_err(|cause| format!("its parameters are damaged: {cause}"))?;
-            pairs.push(("RetryCount".to_owned(), delivery.attempts.to_string()));
-            Body::Form(pairs)
-        }
-    };
+    let body = Body::recorded(&delivery.parameters, delivery.attempts)?;
     let id = deliveries::webhook_id(delivery.id);
     signer.sign(&id, &delivery.method, &delivery.url, body)
 }
