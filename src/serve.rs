@@ -80,7 +80,17 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    core.draining.announce();
+    if let Some(delay) = config.drain_delay {
+        tracing::info!("leaving in {} s, or at the next signal", delay.as_secs());
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
     tracing::info!("draining");
+    core.draining.begin();
     // Clients first, so that none of them starts something new; then what is in flight, and the workers.
     if let Some(gateway) = &gateway {
         gateway.shutdown(DRAIN_SOCKETS).await;
@@ -203,6 +213,7 @@ fn listen(
 fn metrics(core: &Arc<Core>, gateway: Option<&Gateway>) -> Metrics {
     let gauge = |figure: usize| i64::try_from(figure).unwrap_or(i64::MAX);
     let (stored, commits) = (core.writer.clone(), core.writer.clone());
+    let readers = core.readers.clone();
     let metrics = Metrics::new()
         .with_counter(
             "messages_stored",
@@ -211,7 +222,12 @@ fn metrics(core: &Arc<Core>, gateway: Option<&Gateway>) -> Metrics {
         )
         .with_counter("message_commits", "Transactions of the group commit", move || {
             commits.commits()
-        });
+        })
+        .with_gauge(
+            "event_stream_readers",
+            "Calls that wait for the next event of a service",
+            move || gauge(readers.waiting()),
+        );
     match gateway.cloned() {
         None => metrics,
         Some(gateway) => {

@@ -3,14 +3,17 @@
 import json
 import re
 import secrets
+import signal
 import stat
 
+import httpx
 import pytest
 
 from harness.chat import Chat
 from harness.cluster import running
 from harness.node import Node, run_command
 from harness.rest import Rest
+from harness.waiting import eventually
 
 
 @pytest.fixture
@@ -125,6 +128,7 @@ def can_list_services(node, sid, token):
         ("HUBBUB_RATE_LIMIT_ACCOUNT", "0"),
         ("HUBBUB_RATE_LIMIT_KEY", "ten"),
         ("HUBBUB_PUBLIC_URL", "not a url"),
+        ("HUBBUB_DRAIN_DELAY", "2m"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_and_names_the_variable(tmp_path, variable, value):
@@ -164,6 +168,25 @@ async def test_sigterm_ends_sockets_by_their_transport_so_that_clients_come_back
         assert exit_codes == [0]
         assert await alice.is_disconnected() in ("transport close", "transport error")
         assert await bob.is_disconnected() in ("transport close", "transport error")
+        cluster.start()
+
+
+async def test_a_process_that_will_end_sends_balancers_away_while_it_still_serves(tmp_path, driver):
+    with running("embedded", tmp_path, HUBBUB_DRAIN_DELAY="5s") as cluster:
+        chat = Chat(cluster, driver, "leaving")
+        [node] = cluster.nodes
+        alice = await chat.person("alice")
+        assert chat.rest.get("/readyz").status_code == 200
+        node.process.send_signal(signal.SIGTERM)
+        await eventually(lambda: httpx.get(f"{node.url}/readyz").status_code == 503, because="it is not ready any more")
+        assert httpx.get(f"{node.url}/readyz").json() == {"status": "draining"}
+        assert httpx.get(f"{node.url}/healthz").status_code == 200
+        chat.channel("general", "alice")
+        await alice.sends("general", "still served")
+        bob = await chat.person("bob")
+        assert node.stop() == 0, "a second signal ends the waiting"
+        for somebody in (alice, bob):
+            assert await somebody.is_disconnected() in ("transport close", "transport error")
         cluster.start()
 
 

@@ -20,6 +20,7 @@ mod credentials;
 mod demo;
 mod docs;
 mod door;
+mod events;
 mod invites;
 mod keys;
 mod legacy;

@@ -183,6 +183,7 @@ fn build() -> OpenApi {
                     "Webhook endpoints: whom the service tells of every event, and whom it asks before actions.",
                 ),
                 ("WebhookDelivery", "The ledger of webhook deliveries."),
+                ("Event", "The stream of a service's events, for backends."),
                 ("AuditEvent", "What backends changed, newest first."),
                 ("Account", "Accounts: the tenants."),
                 ("Key", "API keys of an account."),

@@ -21,7 +21,7 @@ pub(crate) fn routes(to: &mut impl Register) {
 /// How the process is.
 #[derive(Serialize, ToSchema)]
 struct Health {
-    /// `ok` or `unavailable`.
+    /// `ok`, `draining` or `unavailable`.
     status: &'static str,
     /// What is missing: `database`, `bus`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -43,19 +43,25 @@ async fn healthz() -> HttpResponse {
     })
 }
 
-/// Whether the process can do its work.
+/// Whether the process can do its work, and means to go on: from SIGTERM on it asks to be left alone.
 #[utoipa::path(
     tag = "Operations",
     operation_id = "FetchReadiness",
     security(()),
     responses(
         (status = 200, description = "The database answers and the bus is connected", body = Health),
-        (status = 503, description = "Something is missing", body = Health),
+        (status = 503, description = "Something is missing, or the process is about to end", body = Health),
     )
 )]
 #[get("/readyz")]
 async fn readyz(request: HttpRequest) -> Result<HttpResponse> {
     let core = state(&request)?.core();
+    if core.draining.is_announced() {
+        return Ok(HttpResponse::ServiceUnavailable().json(Health {
+            status: "draining",
+            missing: Vec::new(),
+        }));
+    }
     let database = tokio::time::timeout(PING_TIME, core.db.ping())
         .await
         .unwrap_or(false);

@@ -13,7 +13,7 @@ use utoipa::__dev::{SchemaReferences, Tags};
 
 use crate::{
     access_tokens, accounts, attribute_indexes, audit_events, auth_tokens, bindings, call, channel_webhooks,
-    channels, credentials, demo, docs, door, invites, keys, members, messages, openapi, operations,
+    channels, credentials, demo, docs, door, events, invites, keys, members, messages, openapi, operations,
     refusal::{Refusal, Result},
     roles, sdk, services,
     state::ApiState,
@@ -55,6 +55,7 @@ pub(crate) fn all(to: &mut impl Register) {
     access_tokens::routes(to);
     webhook_endpoints::routes(to);
     webhook_deliveries::routes(to);
+    events::routes(to);
     audit_events::routes(to);
     accounts::routes(to);
     keys::routes(to);

@@ -17,6 +17,7 @@ pub mod credentials;
 pub mod ctx;
 pub mod db;
 pub mod demo;
+pub mod draining;
 pub mod entities;
 pub mod error;
 pub mod events;

@@ -73,6 +73,8 @@ pub(crate) struct Config {
     pub(crate) socket_rate: Option<VerbRate>,
     /// Members.
     pub(crate) typing_channel_limit: u32,
+    /// How long balancers are given.
+    pub(crate) drain_delay: Option<Duration>,
     pub(crate) log: String,
 }
 
@@ -238,6 +240,7 @@ impl Config {
                 "100",
                 parse::members,
             )?,
+            drain_delay: parse::some(given.drain_delay.as_deref(), "HUBBUB_DRAIN_DELAY", parse::delay)?,
             log: parse::or(given.log.as_deref(), "HUBBUB_LOG", DEFAULT_LOG, parse::log)?,
         };
         match (account_sid, auth_token) {

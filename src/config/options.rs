@@ -87,6 +87,8 @@ options! {
     socket_rate "socket-rate" "HUBBUB_SOCKET_RATE";
     /// The most members of a channel in which typing is told; 0 switches it off [default: 100].
     typing_channel_limit "typing-channel-limit" "HUBBUB_TYPING_CHANNEL_LIMIT";
+    /// How long a process that was told to end still serves while /readyz sends balancers away, up to 60s [default: none].
+    drain_delay "drain-delay" "HUBBUB_DRAIN_DELAY";
     /// What is logged, such as info or hubbub_gateway=debug [default: info].
     log "log" "HUBBUB_LOG";
 }

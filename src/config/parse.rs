@@ -186,6 +186,14 @@ pub(super) fn ladder(text: &str) -> Parsed<Vec<Duration>> {
     Ok(rungs)
 }
 
+pub(super) fn delay(text: &str) -> Parsed<Duration> {
+    const MOST: Duration = Duration::from_secs(60);
+    duration(text)
+        .ok()
+        .filter(|delay| *delay <= MOST)
+        .ok_or_else(|| format!("is '{text}'; right would be 1s to 60s, such as 10s"))
+}
+
 pub(super) fn ceiling(text: &str) -> Parsed<i32> {
     text.parse().ok().filter(|number| *number >= 1).ok_or_else(|| {
         format!("is '{text}'; right would be a whole number from 1 to 2147483647, such as 100000")

@@ -3,7 +3,7 @@
 use super::{ACTIVE, auth_token, secondary_auth_token};
 use crate::{
     api_keys,
-    ctx::{Core, KeyScope},
+    ctx::{Caller, Core, KeyScope},
     error::{Error, ErrorCode, Result},
     sid::{AccountSid, ApiKeySid},
     timestamp::Timestamp,
@@ -72,4 +72,33 @@ async fn with_key(core: &Core, id: ApiKeySid, password: &str) -> Result<Authenti
         account: key.account_id,
         key: Some(key.scope()),
     })
+}
+
+/// Lets a backend go on that has waited since its credentials were checked.
+///
+/// # Errors
+/// 20003 when its key has ended or was given another scope, 20005 when its account may not call any more.
+pub(crate) async fn confirm(core: &Core, caller: &Caller) -> Result<()> {
+    let Caller::Account { account, key, .. } = caller else {
+        return Ok(());
+    };
+    let is_active = match key {
+        Some(scope) => {
+            core.lookups
+                .key(scope.sid)
+                .await?
+                .filter(|known| known.key.scope() == *scope && !known.key.has_expired(Timestamp::now()))
+                .ok_or(ErrorCode::Unauthenticated)?
+                .active
+        }
+        None => {
+            let known = core.lookups.account(*account).await?;
+            known.ok_or(ErrorCode::Unauthenticated)?.status == ACTIVE
+        }
+    };
+    if is_active {
+        Ok(())
+    } else {
+        Err(ErrorCode::AccountNotActive.into())
+    }
 }

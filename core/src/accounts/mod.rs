@@ -12,6 +12,7 @@ use sea_orm::{
 };
 
 pub use actions::{AccountFilter, UpdateAccount, create_sub_account, get, list, update, visible_token};
+pub(crate) use credentials::confirm;
 pub use credentials::{Authenticated, authenticate};
 pub use rotation::{
     PromotedToken, PromotedTokenView, SecondaryTokenView, create_secondary_token, delete_secondary_token,

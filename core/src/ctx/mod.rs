@@ -18,9 +18,10 @@ use crate::{
     api_keys::KeyUse,
     broker::{Asks, Broker, Bus, Jobs},
     db::Db,
+    draining::Draining,
     entities::service,
     error::{Error, ErrorCode, Result},
-    events::{cursor::CursorKey, publisher::Publisher},
+    events::{cursor::CursorKey, publisher::Publisher, stream::Readers},
     members::horizons::HorizonWriter,
     messages::writer::MessageWriter,
     query::Limits,
@@ -148,6 +149,10 @@ pub struct Core {
     pub key_use: KeyUse,
     /// What calls are let in by.
     pub lookups: Lookups,
+    /// Who waits for the next event of a service.
+    pub readers: Readers,
+    /// Whether the process is about to end.
+    pub draining: Draining,
 }
 
 impl Core {
@@ -155,13 +160,22 @@ impl Core {
     #[must_use]
     pub fn start(node: Uuid, db: Db, vault: Vault, broker: Broker, settings: Settings) -> Arc<Self> {
         let Broker { bus, jobs, asks } = broker;
-        let publisher = Publisher::start(db.clone(), Arc::clone(&bus), Arc::clone(&jobs), node);
+        let readers = Readers::new(&db);
+        let publisher = Publisher::start(
+            db.clone(),
+            Arc::clone(&bus),
+            Arc::clone(&jobs),
+            node,
+            readers.clone(),
+        );
         let writer = MessageWriter::start(&db, &publisher, &settings.base());
         Arc::new(Self {
             cursors: CursorKey::new(&vault),
             horizons: HorizonWriter::start(&db, &publisher, &settings.base()),
             key_use: KeyUse::new(&db),
             lookups: Lookups::new(&db),
+            readers,
+            draining: Draining::default(),
             db,
             vault,
             bus,

@@ -290,7 +290,8 @@ pub async fn joins(
     Ok(joins)
 }
 
-fn arrival(account: AccountSid, mut message: message::Model) -> Event {
+/// The arrival of a message, without what it said when it was removed.
+pub(super) fn arrival(account: AccountSid, mut message: message::Model) -> Event {
     if message.removed_at.is_some() {
         forget_content(&mut message);
     }
@@ -302,7 +303,11 @@ fn forget_content(message: &mut message::Model) {
     "{}".clone_into(&mut message.attributes);
 }
 
-fn from_row(account: AccountSid, row: channel_event::Model) -> Result<Event> {
+/// The event that a row of the log holds.
+///
+/// # Errors
+/// When another version wrote it in a form that this one does not know.
+pub(super) fn from_row(account: AccountSid, row: channel_event::Model) -> Result<Event> {
     let kind = EventKind::parse(&row.kind)
         .ok_or_else(|| Error::internal(format!("the event log has an unknown kind '{}'", row.kind)))?;
     let mut resource: Resource = serde_json::from_str(&row.payload).map_err(Error::internal)?;

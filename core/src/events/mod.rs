@@ -8,15 +8,16 @@ pub mod log;
 pub mod outbox;
 pub mod publisher;
 pub mod recovery;
+pub mod stream;
+mod view;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use view::EventView;
+
 use crate::{
-    channels,
-    ctx::BaseUrl,
     entities::{channel, member, message},
-    members, messages,
     sid::{AccountSid, ChannelSid, EventSid, ServiceSid},
     timestamp::Timestamp,
     topic::Topic,
@@ -204,65 +205,5 @@ impl Event {
             topics.push(Topic::user(self.service, &self.identity));
         }
         topics
-    }
-
-    /// The envelope as JSON, under the event's own name or, for the member concerned, as `channelJoined` or
-    /// `channelLeft` with the channel.
-    #[must_use]
-    pub fn render(&self, base: &BaseUrl, kind: EventKind) -> String {
-        #[derive(Serialize)]
-        struct Envelope<'a> {
-            id: EventSid,
-            #[serde(rename = "type")]
-            kind: EventKind,
-            service_sid: ServiceSid,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            channel_sid: Option<ChannelSid>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            seq: Option<i64>,
-            identity: &'a str,
-            timestamp: String,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            message: Option<messages::MessageView>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            channel: Option<channels::ChannelView>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            member: Option<members::MemberView>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            user: Option<users::UserView>,
-        }
-        let mut envelope = Envelope {
-            id: self.id,
-            kind,
-            service_sid: self.service,
-            channel_sid: self.channel,
-            seq: self.seq,
-            identity: &self.identity,
-            timestamp: self.at.to_millis_text(),
-            message: None,
-            channel: None,
-            member: None,
-            user: None,
-        };
-        let account = self.account;
-        match &self.resource {
-            Resource::Message(message) => envelope.message = Some(messages::view(message, account, base)),
-            Resource::Channel(channel) => envelope.channel = Some(channels::view(channel, account, base)),
-            Resource::Member { member, channel } => {
-                if matches!(kind, EventKind::ChannelJoined | EventKind::ChannelLeft) {
-                    envelope.channel = channel
-                        .as_deref()
-                        .map(|channel| channels::view(channel, account, base));
-                }
-                envelope.member = Some(members::view(member, account, base));
-            }
-            Resource::User(news) => envelope.user = Some(news.view(account, base)),
-            Resource::Invitation { channel, .. } => {
-                envelope.channel_sid = Some(channel.id);
-                envelope.channel = Some(channels::view(channel, account, base));
-            }
-            Resource::Typing { .. } => {}
-        }
-        serde_json::to_string(&envelope).unwrap_or_else(|_| "{}".to_owned())
     }
 }

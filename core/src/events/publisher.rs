@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{Event, outbox};
+use super::{Event, outbox, stream::Readers};
 use crate::{
     broker::{Bus, BusMessage, Job, JobClass, Jobs},
     db::Db,
@@ -181,7 +181,13 @@ enum Work {
 }
 
 impl Publisher {
-    pub(crate) fn start(db: Db, bus: Arc<dyn Bus>, jobs: Arc<dyn Jobs>, node: Uuid) -> Self {
+    pub(crate) fn start(
+        db: Db,
+        bus: Arc<dyn Bus>,
+        jobs: Arc<dyn Jobs>,
+        node: Uuid,
+        readers: Readers,
+    ) -> Self {
         let shared = bus.crosses_processes();
         let (queue, mut incoming) = mpsc::unbounded_channel::<Work>();
         let (onward, backlog) = mpsc::channel::<Work>(BACKLOG);
@@ -189,6 +195,9 @@ impl Publisher {
         let local = Arc::clone(&sink);
         tokio::spawn(async move {
             while let Some(work) = incoming.recv().await {
+                if let Work::Committed(committed) = &work {
+                    readers.committed(&committed.events);
+                }
                 if let Some(sink) = local.get() {
                     match &work {
                         Work::Committed(committed) => sink.deliver(&committed.events),
