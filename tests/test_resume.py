@@ -2,6 +2,8 @@
 
 import pytest
 
+from harness.history import KINDS, told, unfolds
+
 CLIENTS = ["js-websocket", "js-polling", "python-polling"]
 
 
@@ -20,6 +22,28 @@ async def test_a_cursor_brings_exactly_the_missed_messages_once(chat, client):
     bodies = [event["message"]["body"] for event in back.all_heard("messageAdded")]
     assert bodies == [*(message["body"] for message in missed), "after"]
     seqs = [event["seq"] for event in bob.heard_of(channel.sid) + back.heard_of(channel.sid)]
+    assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+
+
+@pytest.mark.parametrize("client", ["python-websocket", "python-polling", "js-websocket"])
+async def test_300_missed_events_of_all_kinds_come_once_and_in_order(chat, client):
+    channel = chat.channel("general", "alice", "bob", "carol")
+    alice, carol = await chat.person("alice"), await chat.person("carol")
+    bob = await chat.person("bob", client, gateway=chat.cluster.gateways[0])
+    await alice.sends("general", "heard")
+    for listener in (bob, carol):
+        await listener.receives("messageAdded", body="heard")
+    cursor = await bob.loses_the_connection()
+    await unfolds(chat, alice, channel.sid, 300)
+    back = await chat.person("bob", client, cursor=cursor, gateway=chat.cluster.gateways[-1])
+    assert (await back.is_synced())["complete"] is True
+    await alice.sends("general", "live again")
+    for listener in (back, carol):
+        await listener.receives("messageAdded", body="live again")
+    heard = told(bob.heard_of(channel.sid) + back.heard_of(channel.sid))
+    assert heard == told(carol.heard_of(channel.sid))[-len(heard) :]
+    assert len(heard) == 302 and {kind for _, kind, _ in heard} == KINDS
+    seqs = [seq for seq, _, _ in heard]
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
 
 
