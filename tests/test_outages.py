@@ -5,11 +5,12 @@ import itertools
 import time
 
 import httpx
+import pytest
 
 from harness.chat import Chat
 from harness.cluster import running
 from harness.person import ConnectionRefused
-from harness.services import rabbitmq_address
+from harness.services import own_rabbitmq, rabbitmq_address
 from harness.talker import Talker
 from harness.valve import valve
 from harness.waiting import eventually
@@ -130,47 +131,64 @@ async def test_kill_9_of_one_gateway_under_load_loses_and_doubles_nothing_for_an
         await chat.close()
 
 
+async def outlives_the_broker(cluster, driver, receiver, leave, come_back):
+    """Two talk while the broker is away. Nobody waits long, and afterwards everybody has everything, once."""
+    chat = Chat(cluster, driver, "no broker for a while")
+    chat.service.update(post_webhook_url=receiver.url, webhook_filters=["onMessageSent"])
+    channel = chat.channel("general", "alice", "bob", *READERS)
+    first, second = cluster.gateways
+    readers = [
+        await chat.person(identity, client, gateway=gateway)
+        for (identity, client), gateway in zip(READERS.items(), itertools.cycle(cluster.gateways))
+    ]
+    talkers = [
+        Talker(await chat.person("alice", gateway=first)),
+        Talker(await chat.person("bob", "js-polling", gateway=second)),
+    ]
+    await eventually(lambda: all(len(talker.acked) >= 20 for talker in talkers), because="both talk")
+    await leave()
+    left = time.monotonic()
+    before = [len(talker.acked) for talker in talkers]
+    await eventually(lambda: time.monotonic() - left >= AWAY, within=AWAY + 5, because="the broker stays away")
+    assert all(len(talker.acked) > count for talker, count in zip(talkers, before, strict=True))
+    await come_back()
+    returned = time.monotonic()
+    acked = [message for talker in talkers for message in await talker.stop()]
+    assert max(talker.slowest for talker in talkers) < ACKED_WITHIN + 0.5
+    sids = {message["sid"] for message in acked}
+    assert len(sids) == len(acked)
+    for reader in readers:
+        events = await reader.has_heard(len(acked), "messageAdded", within=HEALED_WITHIN)
+        assert len(events) == len(acked) and {event["message"]["sid"] for event in events} == sids
+        seqs = [event["seq"] for event in reader.heard_of(channel.sid)]
+        assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+    await eventually(
+        lambda: sids <= {request["MessageSid"] for request in receiver.of("onMessageSent")},
+        within=HEALED_WITHIN,
+        because="the webhooks of all arrive",
+    )
+    for node in cluster.nodes:
+        await eventually(
+            lambda url=node.url: httpx.get(f"{url}/readyz").status_code == httpx.codes.OK,
+            within=HEALED_WITHIN - (time.monotonic() - returned),
+            because=f"{node.name} is ready again",
+        )
+    await chat.close()
+
+
 async def test_20_seconds_without_the_broker_under_load_lose_and_double_nothing(tmp_path, driver, receiver):
     async with valve(rabbitmq_address()) as broker:
         with running("two-gateways", tmp_path, broker=broker.address) as cluster:
-            chat = Chat(cluster, driver, "no broker for a while")
-            chat.service.update(post_webhook_url=receiver.url, webhook_filters=["onMessageSent"])
-            channel = chat.channel("general", "alice", "bob", *READERS)
-            first, second = cluster.gateways
-            readers = [
-                await chat.person(identity, client, gateway=gateway)
-                for (identity, client), gateway in zip(READERS.items(), itertools.cycle(cluster.gateways))
-            ]
-            talkers = [
-                Talker(await chat.person("alice", gateway=first)),
-                Talker(await chat.person("bob", "js-polling", gateway=second)),
-            ]
-            await eventually(lambda: all(len(talker.acked) >= 20 for talker in talkers), because="both talk")
-            await broker.shut()
-            left = time.monotonic()
-            before = [len(talker.acked) for talker in talkers]
-            await eventually(lambda: time.monotonic() - left >= AWAY, within=AWAY + 5, because="the broker stays away")
-            assert all(len(talker.acked) > count for talker, count in zip(talkers, before, strict=True))
-            await broker.open()
-            returned = time.monotonic()
-            acked = [message for talker in talkers for message in await talker.stop()]
-            assert max(talker.slowest for talker in talkers) < ACKED_WITHIN + 0.5
-            sids = {message["sid"] for message in acked}
-            assert len(sids) == len(acked)
-            for reader in readers:
-                events = await reader.has_heard(len(acked), "messageAdded", within=HEALED_WITHIN)
-                assert len(events) == len(acked) and {event["message"]["sid"] for event in events} == sids
-                seqs = [event["seq"] for event in reader.heard_of(channel.sid)]
-                assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
-            await eventually(
-                lambda: sids <= {request["MessageSid"] for request in receiver.of("onMessageSent")},
-                within=HEALED_WITHIN,
-                because="the webhooks of all arrive",
-            )
-            for node in cluster.nodes:
-                await eventually(
-                    lambda url=node.url: httpx.get(f"{url}/readyz").status_code == httpx.codes.OK,
-                    within=HEALED_WITHIN - (time.monotonic() - returned),
-                    because=f"{node.name} is ready again",
-                )
-            await chat.close()
+            await outlives_the_broker(cluster, driver, receiver, broker.shut, broker.open)
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+async def test_rabbitmq_itself_away_for_20_seconds_under_load_loses_and_doubles_nothing(tmp_path, driver, receiver, end):
+    with own_rabbitmq() as rabbitmq, running("two-gateways", tmp_path, rabbitmq=rabbitmq) as cluster:
+        await outlives_the_broker(
+            cluster,
+            driver,
+            receiver,
+            lambda: asyncio.to_thread(getattr(rabbitmq, end)),
+            lambda: asyncio.to_thread(rabbitmq.start),
+        )

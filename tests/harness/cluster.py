@@ -24,14 +24,14 @@ SPECIAL = {
 
 class Cluster:
     """Running nodes of one topology with an account made at the start. They find RabbitMQ at `broker`, an address in
-    front of it, or where it is."""
+    front of it, or where it is; `rabbitmq` is one of the test's own."""
 
-    def __init__(self, topology, folder, broker=None, **settings):
+    def __init__(self, topology, folder, broker=None, rabbitmq=None, **settings):
         self.topology = topology
         self.broker = broker
         self.account_sid = f"AC{secrets.token_hex(16)}"
         self.auth_token = secrets.token_hex(16)
-        self.backend = None if topology == "embedded" else Backend().create()
+        self.backend = None if topology == "embedded" else Backend(rabbitmq).create()
         shared = {
             "HUBBUB_ACCOUNT_SID": self.account_sid,
             "HUBBUB_AUTH_TOKEN": self.auth_token,
