@@ -8,10 +8,16 @@ use serde_json::{Value, json};
 use crate::support::{FORM, TestApp, operations, text, texts};
 
 /// Operations that write no entry, and why.
-const EXCEPTIONS: [(&str, &str); 1] = [(
-    "CreateAccessToken",
-    "a token is minted and not stored: no resource changes",
-)];
+const EXCEPTIONS: [(&str, &str); 2] = [
+    (
+        "CreateAccessToken",
+        "a token is minted and not stored: no resource changes",
+    ),
+    (
+        "TestWebhookEndpoint",
+        "a sample is sent and nothing is stored: no resource changes",
+    ),
+];
 
 /// One of everything, for one operation to change.
 struct Stage {
@@ -22,6 +28,7 @@ struct Stage {
     message: String,
     invite: String,
     webhook: String,
+    endpoint: String,
     binding: String,
     credential: String,
     key: String,
@@ -63,6 +70,11 @@ impl Stage {
             webhook: make(
                 format!("{channel}/Webhooks"),
                 "Type=webhook&Configuration.Url=https%3A%2F%2Fexample.com%2F&Configuration.Filters=onMessageSent",
+            )
+            .await,
+            endpoint: make(
+                format!("{service}/WebhookEndpoints"),
+                "Url=https%3A%2F%2Fexample.com%2F&Headers=%7B%22X-Token%22%3A%22endpoint-secret%22%7D",
             )
             .await,
             binding: make(
@@ -187,6 +199,21 @@ impl Stage {
                 format!("{channel}/Webhooks/{}", self.webhook),
                 "",
                 &["channel_webhook.delete"],
+            ),
+            "CreateWebhookEndpoint" => (
+                format!("{service}/WebhookEndpoints"),
+                "Url=https%3A%2F%2Fexample.com%2F&Headers=%7B%22X-Token%22%3A%22endpoint-secret%22%7D",
+                &["webhook_endpoint.create"],
+            ),
+            "UpdateWebhookEndpoint" => (
+                format!("{service}/WebhookEndpoints/{}", self.endpoint),
+                "RotateSecret=true&Status=paused",
+                &["webhook_endpoint.update"],
+            ),
+            "DeleteWebhookEndpoint" => (
+                format!("{service}/WebhookEndpoints/{}", self.endpoint),
+                "",
+                &["webhook_endpoint.delete"],
             ),
             "CreateMessage" => (format!("{channel}/Messages"), "Body=x", &["message.create"]),
             "CreateMessageBatch" => (
@@ -337,6 +364,7 @@ async fn every_operation_that_changes_something_is_in_the_log() {
             "whsec_",
             "device-secret",
             "push-secret",
+            "endpoint-secret",
             "\"secret\"",
             "\"auth_token\":\"",
             &stage.app.token,
