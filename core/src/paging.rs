@@ -45,7 +45,8 @@ impl Key {
     fn fits(&self, column: &ColumnType) -> bool {
         matches!(
             (self, column),
-            (Self::Uuid(_), ColumnType::Uuid) | (Self::Index(_), ColumnType::BigInteger)
+            (Self::Uuid(_), ColumnType::Uuid)
+                | (Self::Index(_), ColumnType::BigInteger | ColumnType::Integer)
         )
     }
 }

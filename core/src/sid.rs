@@ -9,6 +9,8 @@ use sea_orm::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
+use crate::timestamp::Timestamp;
+
 /// A text that is not the SID that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is not a {prefix} SID ({prefix} and 32 hexadecimal digits)")]
@@ -34,6 +36,14 @@ fn parse(prefix: &'static str, text: &str) -> Result<Uuid, InvalidSid> {
         return Err(invalid());
     }
     Uuid::try_parse(&text[2..]).map_err(|_| invalid())
+}
+
+/// The smallest identifier that is made at this moment: lists in the order of SIDs are cut by time with it.
+pub(crate) fn first_at(moment: Timestamp) -> Uuid {
+    let millis = <u64 as TryFrom<i64>>::try_from(moment.0 / 1000)
+        .unwrap_or(0)
+        .min((1 << 48) - 1);
+    Uuid::from_u128(u128::from(millis) << 80)
 }
 
 macro_rules! sids {

@@ -118,3 +118,40 @@ impl Sql {
             .await
     }
 }
+
+/// The most items that [`portions`] puts together.
+const MOST: usize = 128;
+
+/// Cuts items into portions whose sizes are powers of two: few sizes make few texts of statements, which are prepared
+/// once.
+pub(crate) fn portions<T>(items: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut rest = items;
+    std::iter::from_fn(move || {
+        let most = rest.len().min(MOST);
+        let size = 1 << most.checked_ilog2()?;
+        let (portion, behind) = rest.split_at(size);
+        rest = behind;
+        Some(portion)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portions_are_powers_of_two_and_leave_nothing_out() {
+        for (items, sizes) in [
+            (0, vec![]),
+            (1, vec![1]),
+            (7, vec![4, 2, 1]),
+            (128, vec![128]),
+            (300, vec![128, 128, 32, 8, 4]),
+        ] {
+            let items: Vec<_> = (0..items).collect();
+            let cut: Vec<_> = portions(&items).map(<[_]>::len).collect();
+            assert_eq!(cut, sizes);
+            assert_eq!(portions(&items).flatten().copied().collect::<Vec<_>>(), items);
+        }
+    }
+}

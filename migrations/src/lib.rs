@@ -31,6 +31,7 @@ mod m20261122_000039_list_active_channels;
 mod m20261122_000040_create_webhook_endpoints;
 mod m20261122_000041_count_webhooks;
 mod m20261122_000044_aim_webhook_deliveries;
+mod m20261122_000045_lease_webhook_targets;
 mod m20261122_000048_place_events;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -68,6 +69,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000040_create_webhook_endpoints::Migration),
             Box::new(m20261122_000041_count_webhooks::Migration),
             Box::new(m20261122_000044_aim_webhook_deliveries::Migration),
+            Box::new(m20261122_000045_lease_webhook_targets::Migration),
             Box::new(m20261122_000048_place_events::Migration),
         ]
     }

@@ -93,6 +93,7 @@ BODIES = {
     "CreateRole": {"FriendlyName": lambda n: f"role {n}", "Type": "channel", "Permission": ["sendMessage"]},
     "CreateChannel": {"UniqueName": lambda n: f"made {n}"},
     "UpdateWebhookDelivery": {"Status": "pending"},
+    "RedeliverWebhookDelivery": {"Status": "dead"},
     "CreateInvite": {"Identity": "guest"},
     "CreateChannelWebhook": {"Type": "studio", "Configuration.FlowSid": "FW" + "c" * 32},
     "UpdateChannelWebhook": {"Configuration.FlowSid": "FW" + "d" * 32},

@@ -18,7 +18,7 @@ use hubbub_core::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{outbound::Client, trials::Tester, webhooks::Dispatcher};
+use crate::{outbound::Client, trials::Tester};
 
 /// How many webhook jobs a process takes from each shard at a time. A job only says that something is due.
 const PREFETCH: u16 = 32;
@@ -47,8 +47,8 @@ impl Workers {
         tasks.spawn(attribute_indexes::run(Arc::clone(&core), stop.clone()));
         let (jobs, asks) = (Arc::clone(&core.jobs), Arc::clone(&core.asks));
         let tester = Tester::new(Arc::clone(&core), client.clone());
-        let dispatcher = Dispatcher::start(core, client, &tasks, &stop);
-        let consumer = jobs.consume(JobClass::Webhook, PREFETCH, dispatcher).await?;
+        let ear = webhooks::start(&core, client, &tasks, &stop);
+        let consumer = jobs.consume(JobClass::Webhook, PREFETCH, ear).await?;
         let trials = asks.answer(AskClass::Trial, trials::AT_ONCE, tester).await?;
         Ok(Self {
             stop,

@@ -246,6 +246,11 @@ impl Stage {
                 "Status=pending",
                 &["webhook_delivery.update"],
             ),
+            "RedeliverWebhookDelivery" => (
+                format!("{service}/WebhookDeliveries/Redeliver"),
+                "Status=dead",
+                &["webhook_redelivery.create"],
+            ),
             "CreateCredential" => (
                 "/v2/Credentials".to_owned(),
                 "Type=gcm&ApiKey=k",

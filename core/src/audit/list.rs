@@ -6,14 +6,13 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::{
     ctx::{AccountCtx, BaseUrl, Ctx},
     entities::audit_event::{self, Column},
     error::{Error, Result},
     paging::{self, Key, Order, Page, PageRequest},
-    sid::{AccountSid, ApiKeySid, AuditEventSid, RequestSid, ServiceSid},
+    sid::{AccountSid, ApiKeySid, AuditEventSid, RequestSid, ServiceSid, first_at},
     timestamp::Timestamp,
 };
 
@@ -57,7 +56,7 @@ impl AuditFilter {
         // The list is in the order of its identifiers: they bound what is read, the dates say what counts.
         if let Some(start) = self.start {
             select = select
-                .filter(Column::Id.gte(first_of(start.minus(SLACK))))
+                .filter(Column::Id.gte(first_at(start.minus(SLACK))))
                 .filter(Column::DateCreated.gte(start));
         }
         if let Some(end) = self.end {
@@ -68,17 +67,11 @@ impl AuditFilter {
                 end
             };
             select = select
-                .filter(Column::Id.lt(first_of(end.plus(SLACK))))
+                .filter(Column::Id.lt(first_at(end.plus(SLACK))))
                 .filter(Column::DateCreated.lte(end));
         }
         select
     }
-}
-
-/// The smallest identifier that is made at this moment.
-fn first_of(moment: Timestamp) -> AuditEventSid {
-    let millis = u64::try_from(moment.0 / 1000).unwrap_or(0).min((1 << 48) - 1);
-    AuditEventSid(Uuid::from_u128(u128::from(millis) << 80))
 }
 
 async fn page(
@@ -240,8 +233,8 @@ mod tests {
 
     #[test]
     fn an_identifier_lies_between_the_bounds_of_its_time() {
-        let before = first_of(Timestamp::now().minus(SLACK));
+        let before = AuditEventSid(first_at(Timestamp::now().minus(SLACK)));
         let made = AuditEventSid::generate();
-        assert!(before < made && made < first_of(Timestamp::now().plus(SLACK)));
+        assert!(before < made && made < AuditEventSid(first_at(Timestamp::now().plus(SLACK))));
     }
 }

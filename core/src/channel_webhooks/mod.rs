@@ -170,7 +170,7 @@ pub async fn delete(ctx: &Ctx, channel: &ChannelRef, id: WebhookSid) -> Result<(
         .exec(&change.tx)
         .await?;
     recount(&change.tx, &row).await?;
-    pending::cancel(&change.tx, row.service_id, row.id.0).await?;
+    pending::cancel(&change.tx, row.id.0).await?;
     change.audit(Edit::Deleted(&row))?;
     change.commit().await
 }

@@ -48,8 +48,6 @@ pub struct Model {
     pub retry_count: i32,
     /// When it is due; unset when finished.
     pub next_attempt_at: Option<Timestamp>,
-    /// Until when a worker has it in hand.
-    pub leased_until: Option<Timestamp>,
     /// The HTTP status of the last answer.
     pub response_status: Option<i32>,
     /// The first bytes of the last answer.

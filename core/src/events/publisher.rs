@@ -16,7 +16,7 @@ use crate::{
     db::Db,
     error::{Error, Result},
     input::Identity,
-    sid::{AccountSid, ApiKeySid, DeliverySid, ServiceSid},
+    sid::{AccountSid, ApiKeySid, ServiceSid},
     timestamp::Timestamp,
     topic::Topic,
 };
@@ -35,8 +35,8 @@ pub struct Committed {
     pub events: Vec<Arc<Event>>,
     /// The outbox row that holds them until the broker does.
     pub outbox: Option<Uuid>,
-    /// Webhook deliveries that were recorded and are due.
-    pub deliveries: Vec<(ServiceSid, Vec<DeliverySid>)>,
+    /// The targets for which webhook deliveries were recorded that are due.
+    pub deliveries: Vec<Due>,
 }
 
 /// What every gateway must act on at once.
@@ -155,13 +155,13 @@ pub fn decode(payload: &Bytes) -> Result<Told> {
     }
 }
 
-/// The payload of a webhook job: ids only.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct WebhookJob {
+/// Targets of one service whose queues have something due: the payload of a webhook job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
     /// The service.
     pub service: ServiceSid,
-    /// Its deliveries that became due.
-    pub deliveries: Vec<DeliverySid>,
+    /// The identifiers of its targets.
+    pub targets: Vec<Uuid>,
 }
 
 /// Hands commits on, in order. Cheap to clone.
@@ -300,7 +300,7 @@ impl Onward {
                         committed
                             .deliveries
                             .into_iter()
-                            .filter_map(|(service, ids)| webhook_job(service, ids)),
+                            .filter_map(|due| webhook_job(&due)),
                     );
                 }
                 Work::Volatile(told) => events.extend(told),
@@ -346,12 +346,12 @@ impl Onward {
     }
 }
 
-fn webhook_job(service: ServiceSid, deliveries: Vec<DeliverySid>) -> Option<Job> {
-    let payload = serde_json::to_vec(&WebhookJob { service, deliveries }).ok()?;
+fn webhook_job(due: &Due) -> Option<Job> {
+    let payload = serde_json::to_vec(due).ok()?;
     Some(Job {
         id: Uuid::now_v7(),
         class: JobClass::Webhook,
-        shard_key: Topic::user(service, "").0,
+        shard_key: Topic::user(due.service, "").0,
         attempt: 0,
         payload: payload.into(),
     })

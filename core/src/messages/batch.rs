@@ -13,10 +13,10 @@ use crate::{
     ctx::BaseUrl,
     entities::{channel, message},
     error::{Error, ErrorCode, Result},
-    events::Event,
+    events::{Event, publisher::Due},
     input::ChannelRef,
     permissions::{Permission, Permissions},
-    sid::{ChannelSid, DeliverySid, MessageSid, ServiceSid},
+    sid::{ChannelSid, MessageSid, ServiceSid},
     sql::Sql,
     timestamp::Timestamp,
     webhooks::{self, Told, hooks::ChannelHooks},
@@ -126,12 +126,12 @@ impl<'a> Batch<'a> {
         self.added.is_empty()
     }
 
-    /// Writes what was placed; answers the events and the webhook deliveries that are due.
+    /// Writes what was placed; answers the events and the webhook targets that have something due.
     pub(super) async fn write(
         self,
         tx: &DatabaseTransaction,
         base: &BaseUrl,
-    ) -> Result<(Vec<Event>, Vec<(ServiceSid, Vec<DeliverySid>)>)> {
+    ) -> Result<(Vec<Event>, Vec<Due>)> {
         let rows = self
             .added
             .iter()

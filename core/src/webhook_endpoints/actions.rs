@@ -166,7 +166,7 @@ async fn turn(db: &impl ConnectionTrait, row: &mut webhook_endpoint::Model) -> R
     match row.status.as_str() {
         DISABLED => {
             row.disabled_reason = Some(BY_REQUEST.to_owned());
-            pending::give_up(db, row.service_id, row.id.0, "the endpoint was disabled").await?;
+            pending::give_up(db, row.id.0, "the endpoint was disabled").await?;
         }
         ENABLED => {
             row.failing_since = None;
@@ -198,7 +198,7 @@ pub async fn delete(ctx: &Ctx, id: WebhookEndpointSid) -> Result<()> {
         .exec(&change.tx)
         .await?;
     count(&change.tx, ctx, -1).await?;
-    pending::cancel(&change.tx, row.service_id, row.id.0).await?;
+    pending::cancel(&change.tx, row.id.0).await?;
     change.audit(Edit::Deleted(&row))?;
     change.commit().await?;
     ctx.core.lookups.changed().await;

@@ -2,11 +2,16 @@
 //! the workers make the calls.
 
 pub mod deliveries;
+pub mod health;
 pub(crate) mod hooks;
+pub mod leases;
 pub mod ledger;
+pub mod outcomes;
 mod parameters;
 pub(crate) mod pending;
 mod planning;
+pub mod queue;
+pub mod redelivery;
 pub(crate) mod target;
 
 use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};

@@ -3,47 +3,35 @@
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::ledger::{CANCELLED, DEAD};
-use crate::{error::Result, sid::ServiceSid, sql::Sql, timestamp::Timestamp};
+use super::ledger::{self, CANCELLED, DEAD};
+use crate::error::Result;
+
+/// How many portions are ended at once.
+const PORTIONS: usize = 10;
 
 /// Cancels what waits for a target that is being deleted.
 ///
 /// # Errors
 /// Whatever the database refuses.
-pub(crate) async fn cancel(db: &impl ConnectionTrait, service: ServiceSid, target: Uuid) -> Result<()> {
-    end(db, service, target, CANCELLED, "the webhook was deleted").await
+pub(crate) async fn cancel(db: &impl ConnectionTrait, target: Uuid) -> Result<()> {
+    end(db, target, CANCELLED, "the webhook was deleted").await
 }
 
 /// Gives up what waits for a target that is disabled; it can be sent again by hand.
 ///
 /// # Errors
 /// Whatever the database refuses.
-pub(crate) async fn give_up(
-    db: &impl ConnectionTrait,
-    service: ServiceSid,
-    target: Uuid,
-    why: &str,
-) -> Result<()> {
-    end(db, service, target, DEAD, why).await
+pub(crate) async fn give_up(db: &impl ConnectionTrait, target: Uuid, why: &str) -> Result<()> {
+    end(db, target, DEAD, why).await
 }
 
-async fn end(
-    db: &impl ConnectionTrait,
-    service: ServiceSid,
-    target: Uuid,
-    status: &str,
-    why: &str,
-) -> Result<()> {
-    let mut sql = Sql::new("UPDATE webhook_deliveries SET next_attempt_at = NULL, status = ");
-    sql.bind(status)
-        .push(", last_error = ")
-        .bind(why)
-        .push(", date_updated = ")
-        .bind(Timestamp::now());
-    sql.push(" WHERE status = 'pending' AND service_id = ")
-        .bind(service)
-        .push(" AND target_id = ")
-        .bind(target);
-    sql.execute(db).await?;
+/// In portions, and not without end inside somebody's transaction: what is left is ended by the workers, when they find
+/// that the endpoint is gone or disabled.
+async fn end(db: &impl ConnectionTrait, target: Uuid, status: &str, why: &str) -> Result<()> {
+    for _ in 0..PORTIONS {
+        if ledger::end_some(db, target, status, why).await? == 0 {
+            break;
+        }
+    }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::{
     ctx::{BaseUrl, Origin},
     entities::{channel_webhook, service, webhook_delivery},
     error::Result,
-    events::{Event, Resource},
+    events::{Event, Resource, publisher::Due},
     sid::{DeliverySid, ServiceSid, WebhookEndpointSid},
     sql::Sql,
     webhook_endpoints::{DISABLED, JSON},
@@ -32,7 +32,7 @@ pub(crate) struct Told<'a> {
     pub(crate) event: &'a Event,
 }
 
-/// Records the deliveries of these events, in their order; answers their SIDs by service.
+/// Records the deliveries of these events, in their order; answers the targets that have something due by it.
 ///
 /// # Errors
 /// Whatever the database refuses.
@@ -41,19 +41,27 @@ pub(crate) async fn record(
     base: &BaseUrl,
     hooks: &ChannelHooks,
     told: &[Told<'_>],
-) -> Result<Vec<(ServiceSid, Vec<DeliverySid>)>> {
+) -> Result<Vec<Due>> {
     let endpoints = endpoints(db, told).await?;
-    let mut due: BTreeMap<ServiceSid, Vec<DeliverySid>> = BTreeMap::new();
+    let mut due: BTreeMap<ServiceSid, BTreeSet<Uuid>> = BTreeMap::new();
     let mut deliveries = Vec::new();
     for told in told {
         let endpoints = endpoints.get(&told.service.id).map_or(&[][..], Vec::as_slice);
         for delivery in plan(base, told, hooks.of(told.event), endpoints) {
-            due.entry(delivery.service_id).or_default().push(delivery.id);
+            due.entry(delivery.service_id)
+                .or_default()
+                .insert(delivery.target_id);
             deliveries.push(delivery);
         }
     }
     store(db, deliveries).await?;
-    Ok(due.into_iter().collect())
+    Ok(due
+        .into_iter()
+        .map(|(service, targets)| Due {
+            service,
+            targets: targets.into_iter().collect(),
+        })
+        .collect())
 }
 
 /// What planning needs to know of an endpoint.
@@ -263,7 +271,6 @@ impl Content<'_> {
             attempts_before: 0,
             retry_count: target.retry_count,
             next_attempt_at: Some(event.at),
-            leased_until: None,
             response_status: None,
             response_start: None,
             last_error: None,

@@ -22,7 +22,8 @@ pub const DEADLINE: Duration = Duration::from_secs(5);
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// Idle connections are kept for a burst of events to one endpoint, not for hosts that may have moved.
 const IDLE_LIMIT: Duration = Duration::from_secs(15);
-const IDLE_PER_HOST: usize = 4;
+/// As many as a target has calls at once.
+const IDLE_PER_HOST: usize = 64;
 
 /// One call to make.
 #[derive(Debug, Clone)]

@@ -1,61 +1,77 @@
 //! Delivery of webhooks. The ledger in the database says what is due; a job from the broker only says that it is
-//! worth looking now. Each service has a share of the attempts in flight, so that one whose endpoint hangs does not
-//! hold up the others.
+//! worth looking now. A process takes whole targets in hand, so that the order of each, how much it is called at once
+//! and how it fares are known in one place, and what waits costs nothing until it is its turn.
 
 mod attempt;
+mod breaker;
+mod conductor;
+mod endpoints;
+mod lessee;
+mod pace;
+mod recorder;
+mod standing;
+mod target;
+mod verdict;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use hubbub_core::{
     Core,
     broker::{Job, JobHandler, Outcome},
-    entities::webhook_delivery,
-    events::publisher::WebhookJob,
-    sid::ServiceSid,
-    webhooks::ledger,
+    events::publisher::Due,
+    webhooks::queue,
 };
 use parking_lot::Mutex;
-use tokio::{sync::Notify, time::MissedTickBehavior};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
 
-use crate::{calls::Signer, outbound::Client};
+use self::conductor::{Conductor, News};
+use crate::outbound::Client;
 
 /// How often the ledger is asked for what became due by time, or was left by a process that died.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// The most attempts in flight.
-const IN_FLIGHT: usize = 256;
-/// The most attempts in flight for one service.
-const SHARE: usize = 32;
-/// How long a delivery stays in hand: longer than any attempt.
-const LEASE: Duration = Duration::from_secs(20);
-/// How many events of a channel are told in one go before others get their turn.
-const RUN: usize = 100;
-/// How many services one look finds.
-const SERVICES: u32 = 200;
+/// How much longer than a look takes is the pause behind it.
+const SHARE: u32 = 8;
+/// How many targets one look finds in each kind of queue.
+const TARGETS: i32 = 500;
 
-/// Gives out attempts.
-pub(crate) struct Dispatcher {
-    core: Arc<Core>,
-    client: Client,
-    /// Services that may have something due.
-    wanted: Mutex<HashSet<ServiceSid>>,
+/// Targets that may have something due.
+#[derive(Default)]
+pub(crate) struct Nudges {
+    targets: Mutex<HashSet<Uuid>>,
     wake: Notify,
-    in_flight: Mutex<HashMap<ServiceSid, usize>>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
 }
 
+impl Nudges {
+    fn add(&self, targets: impl IntoIterator<Item = Uuid>) {
+        self.targets.lock().extend(targets);
+        self.wake.notify_one();
+    }
+
+    async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    fn take(&self) -> HashSet<Uuid> {
+        std::mem::take(&mut *self.targets.lock())
+    }
+}
+
+/// Hears what the broker says is due.
+struct Ear(Arc<Nudges>);
+
 #[async_trait]
-impl JobHandler for Dispatcher {
+impl JobHandler for Ear {
     async fn run(&self, job: Job) -> Outcome {
-        match serde_json::from_slice::<WebhookJob>(&job.payload) {
-            Ok(job) => {
-                self.want(job.service);
+        match serde_json::from_slice::<Due>(&job.payload) {
+            Ok(due) => {
+                self.0.add(due.targets);
                 Outcome::Done
             }
             Err(error) => Outcome::DeadLetter(format!("not a webhook job of this version: {error}")),
@@ -63,123 +79,64 @@ impl JobHandler for Dispatcher {
     }
 }
 
-impl Dispatcher {
-    pub(crate) fn start(
-        core: Arc<Core>,
-        client: Client,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) -> Arc<Self> {
-        let dispatcher = Arc::new(Self {
-            core,
-            client,
-            wanted: Mutex::new(HashSet::new()),
-            wake: Notify::new(),
-            in_flight: Mutex::new(HashMap::new()),
-            tasks: tasks.clone(),
-            stop: stop.clone(),
-        });
-        tasks.spawn(Arc::clone(&dispatcher).run_until(stop.clone()));
-        tasks.spawn(Arc::clone(&dispatcher).poll_until(stop.clone()));
-        dispatcher
-    }
+/// Starts delivering; the answer is to hear of jobs.
+pub(crate) fn start(
+    core: &Arc<Core>,
+    client: Client,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Arc<dyn JobHandler> {
+    let nudges = Arc::new(Nudges::default());
+    let (news, heard) = mpsc::unbounded_channel();
+    let (wishes, wished) = mpsc::unbounded_channel();
+    let (entries, made) = mpsc::unbounded_channel();
+    let told = news.clone();
+    let written = move |done| {
+        let _ = told.send(News::Written(done));
+    };
+    tasks.spawn(recorder::run(Arc::clone(core), made, written));
+    tasks.spawn(lessee::run(Arc::clone(core), wished, news.clone()));
+    tasks.spawn(poll(Arc::clone(core), Arc::clone(&nudges), stop.clone()));
+    let conductor = Conductor {
+        core: Arc::clone(core),
+        client,
+        nudges: Arc::clone(&nudges),
+        news,
+        wishes,
+        entries,
+        tasks: tasks.clone(),
+        targets: HashMap::new(),
+        records: HashMap::new(),
+        turns: VecDeque::new(),
+        lines: HashMap::new(),
+        quick: 0,
+        slow: 0,
+        held: 0,
+        readings: 0,
+        stopping: false,
+    };
+    tasks.spawn(conductor.run(heard, stop.clone()));
+    Arc::new(Ear(nudges))
+}
 
-    fn want(&self, service: ServiceSid) {
-        self.wanted.lock().insert(service);
-        self.wake.notify_one();
-    }
-
-    /// Finds services with deliveries that are due.
-    async fn poll_until(self: Arc<Self>, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = ticks.tick() => {}
+/// Finds targets with deliveries that are due.
+async fn poll(core: Arc<Core>, nudges: Arc<Nudges>, stop: CancellationToken) {
+    let mut after = None;
+    loop {
+        let began = Instant::now();
+        match queue::due_targets(core.db.reader(), after, TARGETS).await {
+            Ok(look) => {
+                after = look.next;
+                nudges.add(look.due);
             }
-            match ledger::due_services(self.core.db.reader(), SERVICES).await {
-                Ok(services) => services.into_iter().for_each(|service| self.want(service)),
-                Err(error) => {
-                    tracing::warn!(?error, "the ledger of webhooks could not be read; trying again");
-                }
+            Err(error) => {
+                tracing::warn!(?error, "the ledger of webhooks could not be read; trying again");
             }
         }
-    }
-
-    /// Gives out the attempts of services that are wanted.
-    async fn run_until(self: Arc<Self>, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.wake.notified() => {}
-            }
-            let services = std::mem::take(&mut *self.wanted.lock());
-            for service in services {
-                if stop.is_cancelled() {
-                    return;
-                }
-                if let Err(error) = self.give_out(service).await {
-                    tracing::warn!(?error, %service, "deliveries of service {service} could not be leased; trying again");
-                }
-            }
+        let pause = if after.is_some() { Duration::ZERO } else { INTERVAL };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause.max(began.elapsed() * SHARE)) => {}
         }
-    }
-
-    async fn give_out(self: &Arc<Self>, service: ServiceSid) -> hubbub_core::Result<()> {
-        let room = {
-            let in_flight = self.in_flight.lock();
-            let all: usize = in_flight.values().sum();
-            let own = in_flight.get(&service).copied().unwrap_or(0);
-            IN_FLIGHT.saturating_sub(all).min(SHARE.saturating_sub(own))
-        };
-        let Ok(limit @ 1..) = u32::try_from(room) else {
-            return Ok(());
-        };
-        let claimed = ledger::claim(&self.core.db, service, limit, LEASE).await?;
-        for delivery in claimed {
-            *self.in_flight.lock().entry(service).or_insert(0) += 1;
-            let dispatcher = Arc::clone(self);
-            self.tasks.spawn(async move {
-                if let Err(error) = dispatcher.deliver(delivery).await {
-                    tracing::warn!(?error, %service, "an attempt could not be written down; it will be made again");
-                }
-                dispatcher.finished(service);
-            });
-        }
-        Ok(())
-    }
-
-    /// Makes an attempt and, after a first one, those of the events that follow in the channel.
-    async fn deliver(&self, mut delivery: webhook_delivery::Model) -> hubbub_core::Result<()> {
-        let Some(signer) = Signer::of(&self.core, &delivery).await? else {
-            return ledger::cancel(&self.core.db, &delivery).await;
-        };
-        for _ in 0..RUN {
-            attempt::run(&self.core, &self.client, &signer, &delivery).await?;
-            if delivery.attempts > 0 || self.stop.is_cancelled() {
-                return Ok(());
-            }
-            match ledger::claim_next(&self.core.db, &delivery, LEASE).await? {
-                Some(next) => delivery = next,
-                None => return Ok(()),
-            }
-        }
-        // The last one was leased and not attempted: whoever looks next may have it.
-        ledger::give_back(&self.core.db, &delivery).await
-    }
-
-    /// There is room for another attempt, and the next event of the channel may follow.
-    fn finished(&self, service: ServiceSid) {
-        {
-            let mut in_flight = self.in_flight.lock();
-            if let Some(count) = in_flight.get_mut(&service) {
-                *count -= 1;
-                if *count == 0 {
-                    in_flight.remove(&service);
-                }
-            }
-        }
-        self.want(service);
     }
 }

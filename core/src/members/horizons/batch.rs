@@ -18,11 +18,11 @@ use crate::{
     error::{Error, ErrorCode, Result},
     events::{
         Event, EventKind, Resource, log, outbox,
-        publisher::{Committed, Publisher},
+        publisher::{Committed, Due, Publisher},
     },
     input::ChannelRef,
     messages,
-    sid::{ChannelSid, DeliverySid, EventSid, ServiceSid},
+    sid::{ChannelSid, EventSid, ServiceSid},
     sql::Sql,
     timestamp::Timestamp,
     webhooks::{self, Told, hooks::ChannelHooks},
@@ -328,7 +328,7 @@ async fn record_webhooks(
     hooks: &ChannelHooks,
     rows: &[(&Report, member::Model)],
     events: &[Event],
-) -> Result<Vec<(ServiceSid, Vec<DeliverySid>)>> {
+) -> Result<Vec<Due>> {
     let origins: Vec<Origin> = events
         .iter()
         .map(|event| Origin {
