@@ -4,6 +4,7 @@ use actix_web::{get, post, web::Json};
 use hubbub_core::{
     Ctx, Error,
     sid::{ChannelSid, WebhookEndpointSid},
+    webhook_endpoints,
     webhooks::{
         deliveries::{self, AttemptView, DeliveryFilter, DeliveryView, target_of},
         ledger,
@@ -27,6 +28,7 @@ pub(crate) fn routes(to: &mut impl Register) {
     to.add(fetch);
     to.add(update);
     to.add(attempts);
+    to.add(redeliver_of_endpoint);
 }
 
 /// Which deliveries.
@@ -175,6 +177,42 @@ async fn redeliver(call: Call<Ctx>) -> Result<Json<Redelivery>> {
         channel: form.channel_sid,
         start: form.since.map(Bound::start),
         end: form.until.map(Bound::end),
+    };
+    Ok(Json(redelivery::redeliver(&call.ctx, &filter).await?))
+}
+
+/// Which deliveries of an endpoint are sent again.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct RedeliverEndpoint {
+    /// `dead`, `delivered` or `cancelled`: those that ended so.
+    #[schema(default = "dead")]
+    status: Option<String>,
+    /// Those of this moment or later; a date, or a date and time.
+    #[schema(value_type = Option<String>)]
+    since: Option<Bound>,
+    /// Those of this moment or earlier; a date, or a date and time.
+    #[schema(value_type = Option<String>)]
+    until: Option<Bound>,
+}
+
+/// Send all events to an endpoint again that ended in one status.
+#[utoipa::path(
+    tag = "WebhookEndpoint",
+    operation_id = "RedeliverWebhookEndpoint",
+    request_body(content = RedeliverEndpoint, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "OK", body = Redelivery))
+)]
+#[post("/v2/Services/{ServiceSid}/WebhookEndpoints/{Sid}/Redeliver")]
+async fn redeliver_of_endpoint(call: Call<Ctx>) -> Result<Json<Redelivery>> {
+    let form: RedeliverEndpoint = call.body()?;
+    let endpoint = webhook_endpoints::get(&call.ctx, call.at("Sid")?).await?;
+    let filter = DeliveryFilter {
+        status: form.status,
+        target: Some(endpoint.id.0),
+        start: form.since.map(Bound::start),
+        end: form.until.map(Bound::end),
+        ..DeliveryFilter::default()
     };
     Ok(Json(redelivery::redeliver(&call.ctx, &filter).await?))
 }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hubbub_core::{Core, audit, idempotency};
+use hubbub_core::{
+    Core, audit, idempotency,
+    webhooks::{leases, retention},
+};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +31,18 @@ pub(super) async fn run(core: Arc<Core>, stop: CancellationToken) {
             tracing::warn!(
                 ?error,
                 "old entries of the audit log could not be forgotten; trying again"
+            );
+        }
+        if let Err(error) = retention::forget(core.db.writer(), core.settings.webhooks.retention).await {
+            tracing::warn!(
+                ?error,
+                "old webhook deliveries could not be forgotten; trying again"
+            );
+        }
+        if let Err(error) = leases::forget(core.db.writer()).await {
+            tracing::warn!(
+                ?error,
+                "leases of processes that are gone could not be forgotten; trying again"
             );
         }
     }

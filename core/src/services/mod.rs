@@ -21,7 +21,7 @@ use crate::{
     db::is_duplicate,
     entities::{
         binding, channel, channel_event, channel_webhook, invite, member, message, role, service, user,
-        webhook_delivery, webhook_endpoint,
+        webhook_attempt, webhook_delivery, webhook_endpoint,
     },
     error::{Error, ErrorCode, Result},
     events::publisher::Control,
@@ -274,6 +274,10 @@ pub async fn delete(ctx: &AccountCtx, id: ServiceSid) -> Result<()> {
         .await?;
     presence::forget(&change.tx, id, None).await?;
     attribute_indexes::take_down(&change.tx, id, None).await?;
+    webhook_attempt::Entity::delete_many()
+        .filter(webhook_attempt::Column::ServiceId.eq(id))
+        .exec(&change.tx)
+        .await?;
     webhook_delivery::Entity::delete_many()
         .filter(webhook_delivery::Column::ServiceId.eq(id))
         .exec(&change.tx)

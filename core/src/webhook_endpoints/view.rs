@@ -51,6 +51,8 @@ pub struct WebhookEndpointView {
     failing_since: Option<String>,
     /// Why the last attempt failed.
     last_failure: Option<String>,
+    /// When it will be disabled unless something is delivered to it before.
+    disables_at: Option<String>,
     /// Which Standard Webhooks signature its calls carry: `hmac-sha256` (`v1`) or `ed25519` (`v1a`).
     signing: String,
     /// The Standard Webhooks secret, `whsec_…`: in the answer that made it, and never again.
@@ -82,6 +84,9 @@ pub fn view(
             .filter(|_| public_key.is_none())
             .map(|secret| secret.expose().to_owned()),
         public_key,
+        disables_at: endpoint
+            .failing_since
+            .map(|since| since.plus(core.settings.webhooks.disable_after).to_seconds_text()),
         ..view_without_secrets(endpoint, base)
     })
 }
@@ -111,6 +116,7 @@ pub(crate) fn view_without_secrets(
         disabled_reason: endpoint.disabled_reason.clone(),
         failing_since: endpoint.failing_since.map(Timestamp::to_seconds_text),
         last_failure: endpoint.last_failure.clone(),
+        disables_at: None,
         signing: endpoint.signing.clone(),
         secret: None,
         public_key: None,

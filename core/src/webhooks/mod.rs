@@ -12,6 +12,7 @@ pub(crate) mod pending;
 mod planning;
 pub mod queue;
 pub mod redelivery;
+pub mod retention;
 pub(crate) mod target;
 
 use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel};
