@@ -94,6 +94,7 @@ BODIES = {
     "CreateChannel": {"UniqueName": lambda n: f"made {n}"},
     "UpdateWebhookDelivery": {"Status": "pending"},
     "RedeliverWebhookDelivery": {"Status": "dead"},
+    "RedeliverWebhookEndpoint": {"Status": "dead"},
     "CreateInvite": {"Identity": "guest"},
     "CreateChannelWebhook": {"Type": "studio", "Configuration.FlowSid": "FW" + "c" * 32},
     "UpdateChannelWebhook": {"Configuration.FlowSid": "FW" + "d" * 32},

@@ -210,6 +210,11 @@ impl Stage {
                 "RotateSecret=true&Status=paused",
                 &["webhook_endpoint.update"],
             ),
+            "RedeliverWebhookEndpoint" => (
+                format!("{service}/WebhookEndpoints/{}/Redeliver", self.endpoint),
+                "",
+                &["webhook_redelivery.create"],
+            ),
             "DeleteWebhookEndpoint" => (
                 format!("{service}/WebhookEndpoints/{}", self.endpoint),
                 "",
