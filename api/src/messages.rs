@@ -84,7 +84,7 @@ async fn create(call: Call<Ctx>) -> Result<Created<SentView>> {
     let form: CreateMessage = call.body()?;
     let mut new = NewMessage::from(form);
     new.client_id = call.idempotency_key().or(new.client_id);
-    let sent = messages::send(&call.ctx, call.at("ChannelSid")?, &new).await?;
+    let sent = messages::send(&call.ctx, call.at("ChannelSid")?, new).await?;
     Ok(Created(messages::sent_view(
         &sent,
         call.ctx.account(),

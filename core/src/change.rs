@@ -185,6 +185,16 @@ impl<'a> Change<'a> {
     }
 }
 
+impl Change<'_> {
+    /// Ends a rehearsal: nothing happened.
+    ///
+    /// # Errors
+    /// Whatever the database refuses.
+    pub(crate) async fn abandon(self) -> Result<()> {
+        Ok(self.tx.rollback().await?)
+    }
+}
+
 /// A transaction in progress outside of a service: accounts, keys, services themselves. It makes no events.
 pub(crate) struct AccountChange<'a> {
     core: &'a Core,

@@ -72,9 +72,11 @@ catalogue! {
     TypingTimeoutFormat 50053 400 "TypingIndicatorTimeout must be a whole number of seconds, 1 to 60";
     WebhookFormat 50054 400 "A webhook URL must be an absolute http or https URL that may be called";
     WebhookMethod 50055 400 "WebhookMethod must be GET or POST";
+    PreEventRejected 50056 403 "The action was rejected by a pre-event webhook";
     UserChannelsFormat 50060 400 "Limits.UserChannels must be a whole number from 1 to the plan's ceiling";
     ChannelMembersFormat 50061 400 "Limits.ChannelMembers must be a whole number from 1 to the plan's ceiling";
     WebhookRetryCount 50065 400 "A webhook retry count must be a whole number, 0 to 3";
+    PreEventSilent 50076 503 "A pre-event webhook that must be asked did not answer, try again";
     RoleNotFound 50100 404 "Role not found";
     ChannelRoleRequired 50101 400 "A role of type channel is needed here";
     DeploymentRoleRequired 50102 400 "A role of type deployment is needed here";

@@ -29,6 +29,7 @@ pub mod members;
 pub mod messages;
 pub mod paging;
 pub mod permissions;
+pub mod pre_events;
 pub mod presence;
 pub mod query;
 pub mod roles;

@@ -18,7 +18,7 @@ use hubbub_core::{
 use parking_lot::Mutex;
 use serde_json::Value;
 use smallvec::SmallVec;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 use crate::{
@@ -66,7 +66,25 @@ struct State {
     seats: HashSet<ChannelSid>,
     /// How far a client that recovers has come in what it missed.
     replayed: Option<Box<Cursor>>,
+    /// Closed when the latest send that was asked about has been submitted.
+    last_turn: Option<oneshot::Receiver<()>>,
     gone: bool,
+}
+
+/// The place of a send among those of its client. Dropped when the send has been submitted.
+pub(crate) struct Turn {
+    before: Option<oneshot::Receiver<()>>,
+    #[expect(dead_code, reason = "whoever comes next sees it go")]
+    done: oneshot::Sender<()>,
+}
+
+impl Turn {
+    /// Waits until every send before has been submitted.
+    pub(crate) async fn comes(&mut self) {
+        if let Some(before) = self.before.take() {
+            let _ = before.await;
+        }
+    }
 }
 
 /// What waits while a client catches up.
@@ -111,9 +129,30 @@ impl Client {
                 recent: SmallVec::new(),
                 seats: HashSet::new(),
                 replayed: None,
+                last_turn: None,
                 gone: false,
             }),
         })
+    }
+
+    /// A place behind all sends that wait for their turn.
+    pub(crate) fn take_turn(&self) -> Turn {
+        let (done, last) = oneshot::channel();
+        let before = self.state.lock().last_turn.replace(last);
+        Turn { before, done }
+    }
+
+    /// Whether no send waits for its turn.
+    pub(crate) fn is_its_turn(&self) -> bool {
+        let mut state = self.state.lock();
+        let waits = state
+            .last_turn
+            .as_mut()
+            .is_some_and(|last| matches!(last.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
+        if !waits {
+            state.last_turn = None;
+        }
+        !waits
     }
 
     /// Whether the event is one of its own sends, which it gets by the ack.

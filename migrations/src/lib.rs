@@ -30,6 +30,7 @@ mod m20261122_000038_index_removed_messages;
 mod m20261122_000039_list_active_channels;
 mod m20261122_000040_create_webhook_endpoints;
 mod m20261122_000041_count_webhooks;
+mod m20261122_000042_note_changes_of_hooks;
 mod m20261122_000044_aim_webhook_deliveries;
 mod m20261122_000045_lease_webhook_targets;
 mod m20261122_000048_place_events;
@@ -68,6 +69,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000039_list_active_channels::Migration),
             Box::new(m20261122_000040_create_webhook_endpoints::Migration),
             Box::new(m20261122_000041_count_webhooks::Migration),
+            Box::new(m20261122_000042_note_changes_of_hooks::Migration),
             Box::new(m20261122_000044_aim_webhook_deliveries::Migration),
             Box::new(m20261122_000045_lease_webhook_targets::Migration),
             Box::new(m20261122_000048_place_events::Migration),

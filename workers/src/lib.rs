@@ -3,6 +3,7 @@
 mod attribute_indexes;
 mod calls;
 pub mod outbound;
+mod pre_events;
 mod presence;
 mod relay;
 mod retention;
@@ -18,7 +19,7 @@ use hubbub_core::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{outbound::Client, trials::Tester};
+use crate::{outbound::Client, pre_events::Interceptor, trials::Tester};
 
 /// How many webhook jobs a process takes from each shard at a time. A job only says that something is due.
 const PREFETCH: u16 = 32;
@@ -29,6 +30,7 @@ pub struct Workers {
     tasks: TaskTracker,
     consumer: Box<dyn Consumer>,
     trials: Box<dyn Consumer>,
+    answers: Box<dyn Consumer>,
 }
 
 impl Workers {
@@ -47,20 +49,25 @@ impl Workers {
         tasks.spawn(attribute_indexes::run(Arc::clone(&core), stop.clone()));
         let (jobs, asks) = (Arc::clone(&core.jobs), Arc::clone(&core.asks));
         let tester = Tester::new(Arc::clone(&core), client.clone());
+        let interceptor = Interceptor::new(Arc::clone(&core), client.clone());
         let ear = webhooks::start(&core, client, &tasks, &stop);
         let consumer = jobs.consume(JobClass::Webhook, PREFETCH, ear).await?;
         let trials = asks.answer(AskClass::Trial, trials::AT_ONCE, tester).await?;
+        let answers = asks
+            .answer(AskClass::PreEvent, pre_events::AT_ONCE, interceptor)
+            .await?;
         Ok(Self {
             stop,
             tasks,
             consumer,
             trials,
+            answers,
         })
     }
 
     /// Takes no further work and waits for what is in hand.
     pub async fn stop(self) {
-        tokio::join!(self.consumer.stop(), self.trials.stop());
+        tokio::join!(self.consumer.stop(), self.trials.stop(), self.answers.stop());
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;

@@ -20,6 +20,7 @@ use crate::{
     invites,
     members::{self, Joining, NewMember, Roles},
     permissions::Permission,
+    pre_events::{self, PreEvent},
     roles,
     sid::ChannelSid,
     timestamp::Timestamp,
@@ -71,13 +72,35 @@ pub(super) async fn create_with(
     new: &NewChannel,
     others: Vec<NewMember>,
 ) -> Result<channel::Model> {
-    let mut row = new_row(ctx, new)?;
-    let creator = ctx.caller.identity();
-    if let Some(creator) = creator {
+    if let Some(creator) = ctx.caller.identity() {
         // Makes the user when its token is the first that names it.
         users::log_in(ctx, creator).await?;
     }
+    let mut amended = new.clone();
+    if let Some(due) = pre_events::due(ctx, pre_events::CHANNEL_ADD).await? {
+        let mut rehearsal = Change::begin(ctx).await?;
+        let row = make(ctx, &mut rehearsal, new, others.clone()).await?;
+        rehearsal.abandon().await?;
+        let amendments = due.ask(ctx, PreEvent::channel_add(ctx, &row)).await?;
+        amendments.put("friendly_name", &mut amended.friendly_name);
+        amendments.put("unique_name", &mut amended.unique_name);
+        amendments.put("attributes", &mut amended.attributes);
+    }
     let mut change = Change::begin(ctx).await?;
+    let row = make(ctx, &mut change, &amended, others).await?;
+    change.commit().await?;
+    Ok(row)
+}
+
+/// Makes a channel and its members within the change.
+async fn make(
+    ctx: &Ctx,
+    change: &mut Change<'_>,
+    new: &NewChannel,
+    others: Vec<NewMember>,
+) -> Result<channel::Model> {
+    let mut row = new_row(ctx, new)?;
+    let creator = ctx.caller.identity();
     let mut joining = Vec::with_capacity(others.len() + 1);
     if let Some(creator) = creator {
         let role = ctx.service.default_channel_creator_role_id;
@@ -102,7 +125,7 @@ pub(super) async fn create_with(
     let mut roles = Roles::default();
     for new in others {
         if Some(&new.identity) != creator {
-            let role = roles.of(ctx, &change, &row, &new).await?;
+            let role = roles.of(ctx, change, &row, &new).await?;
             joining.push(Ok(Joining { new, role }));
         }
     }
@@ -115,12 +138,11 @@ pub(super) async fn create_with(
     let mut row = row.into_active_model().insert(&change.tx).await.map_err(taken)?;
     upkeep::added(&change.tx, [&row]).await?;
     if !joining.is_empty() {
-        for joined in members::begin_all(ctx, &mut change, &mut row, joining).await? {
+        for joined in members::begin_all(ctx, change, &mut row, joining).await? {
             change.audit(Edit::Created(&joined?))?;
         }
     }
     change.audit(Edit::Created(&row))?;
-    change.commit().await?;
     Ok(row)
 }
 
@@ -188,12 +210,35 @@ pub async fn update(ctx: &Ctx, channel: &ChannelRef, update: UpdateChannel) -> R
     let is_change =
         update.friendly_name.is_some() || update.unique_name.is_some() || update.attributes.is_some();
     ctx.require_change(is_change, "FriendlyName, UniqueName or Attributes")?;
+    let mut amended = update.clone();
+    if let Some(due) = pre_events::due(ctx, pre_events::CHANNEL_UPDATE).await? {
+        let mut rehearsal = Change::begin(ctx).await?;
+        let row = edit(ctx, &mut rehearsal, channel, &update, &update).await?;
+        rehearsal.abandon().await?;
+        let amendments = due.ask(ctx, PreEvent::channel_update(ctx, &row)).await?;
+        amendments.put("friendly_name", &mut amended.friendly_name);
+        amendments.put("unique_name", &mut amended.unique_name);
+        amendments.put("attributes", &mut amended.attributes);
+    }
     let mut change = Change::begin(ctx).await?;
+    let row = edit(ctx, &mut change, channel, &update, &amended).await?;
+    change.commit().await?;
+    Ok(row)
+}
+
+/// Changes a channel within the change: the caller's rights are for what it `asked`, the rules for what that has become.
+async fn edit(
+    ctx: &Ctx,
+    change: &mut Change<'_>,
+    channel: &ChannelRef,
+    asked: &UpdateChannel,
+    update: &UpdateChannel,
+) -> Result<channel::Model> {
     let access = lock_access(ctx, &change.tx, channel).await?;
-    if update.friendly_name.is_some() || update.unique_name.is_some() {
+    if asked.friendly_name.is_some() || asked.unique_name.is_some() {
         access.require(Permission::EditChannelName)?;
     }
-    if update.attributes.is_some() {
+    if asked.attributes.is_some() {
         access.require(Permission::EditChannelAttributes)?;
     }
     let before = access.channel;
@@ -207,7 +252,7 @@ pub async fn update(ctx: &Ctx, channel: &ChannelRef, update: UpdateChannel) -> R
     if let Some(text) = &update.attributes {
         row.attributes = input::attributes(text)?;
     }
-    if let Some(author) = &ctx.imported(update.created_by) {
+    if let Some(author) = ctx.imported(update.created_by.as_ref()) {
         row.created_by = input::author("CreatedBy", author, ErrorCode::AuthorTooLong)?;
     }
     if let Some(date) = ctx.imported(update.date_created) {
@@ -228,7 +273,6 @@ pub async fn update(ctx: &Ctx, channel: &ChannelRef, update: UpdateChannel) -> R
         before: &before,
         after: &row,
     })?;
-    change.commit().await?;
     Ok(row)
 }
 
@@ -238,6 +282,13 @@ pub async fn update(ctx: &Ctx, channel: &ChannelRef, update: UpdateChannel) -> R
 /// # Errors
 /// 20404; 50107 when the caller's roles do not allow it.
 pub async fn delete(ctx: &Ctx, channel: &ChannelRef) -> Result<()> {
+    if let Some(due) = pre_events::due(ctx, pre_events::CHANNEL_DESTROY).await? {
+        ctx.caller.may_write()?;
+        let access = super::access(ctx, ctx.reader(), channel).await?;
+        access.require(Permission::DestroyChannel)?;
+        due.ask(ctx, PreEvent::channel_destroy(ctx, &access.channel))
+            .await?;
+    }
     let mut change = Change::begin(ctx).await?;
     let access = lock_access(ctx, &change.tx, channel).await?;
     access.require(Permission::DestroyChannel)?;

@@ -24,6 +24,7 @@ use crate::{
     events::{cursor::CursorKey, publisher::Publisher, stream::Readers},
     members::horizons::HorizonWriter,
     messages::writer::MessageWriter,
+    pre_events::Recorder,
     query::Limits,
     secrets::Vault,
     sid::{AccountSid, ServiceSid},
@@ -145,6 +146,8 @@ pub struct Core {
     pub writer: MessageWriter,
     /// The group commit of read horizons.
     pub horizons: HorizonWriter,
+    /// Writes calls about pre-events down.
+    pub recorder: Recorder,
     /// Notes when keys are used.
     pub key_use: KeyUse,
     /// What calls are let in by.
@@ -172,6 +175,7 @@ impl Core {
         Arc::new(Self {
             cursors: CursorKey::new(&vault),
             horizons: HorizonWriter::start(&db, &publisher, &settings.base()),
+            recorder: Recorder::start(&db),
             key_use: KeyUse::new(&db),
             lookups: Lookups::new(&db),
             readers,
@@ -219,6 +223,19 @@ impl Ctx {
             core: Arc::clone(core),
             caller,
             service: row,
+        })
+    }
+
+    /// The same with the service as it is now, from memory where it can be: for doors that stay in the service for long.
+    ///
+    /// # Errors
+    /// Whatever the database refuses.
+    pub async fn renewed(&self) -> Result<Self> {
+        let hooks = self.core.lookups.hooks(self.account(), self.scope()).await?;
+        let service = hooks.map_or_else(|| Arc::clone(&self.service), |hooks| Arc::clone(&hooks.service));
+        Ok(Self {
+            service,
+            ..self.clone()
         })
     }
 

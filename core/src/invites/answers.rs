@@ -9,6 +9,7 @@ use crate::{
     error::{ErrorCode, Result},
     input::{ChannelRef, Identity},
     members::{self, Joining, NewMember},
+    pre_events::{self, PreEvent},
 };
 
 fn invited(ctx: &Ctx) -> Result<&Identity> {
@@ -25,17 +26,37 @@ fn invited(ctx: &Ctx) -> Result<&Identity> {
 /// user calls: 20403.
 pub async fn accept(ctx: &Ctx, channel: &ChannelRef) -> Result<member::Model> {
     let identity = invited(ctx)?;
+    let mut new = NewMember::new(identity.clone());
+    if let Some(due) = pre_events::due(ctx, pre_events::MEMBER_ADD).await? {
+        let mut rehearsal = Change::begin(ctx).await?;
+        let member = take_up(ctx, &mut rehearsal, channel, new.clone()).await?;
+        rehearsal.abandon().await?;
+        due.ask(ctx, PreEvent::member_add(ctx, &member))
+            .await?
+            .put("attributes", &mut new.attributes);
+    }
     let mut change = Change::begin(ctx).await?;
-    let access = channels::lock_access(ctx, &change.tx, channel).await?;
-    let invite = access.invite.ok_or_else(|| missing(ctx, channel, identity))?;
-    let mut row = access.channel;
-    let joining = Joining {
-        new: NewMember::new(identity.clone()),
-        role: invite.role_id,
-    };
-    let member = members::begin(ctx, &mut change, &mut row, joining).await?;
+    let member = take_up(ctx, &mut change, channel, new).await?;
     change.commit().await?;
     Ok(member)
+}
+
+async fn take_up(
+    ctx: &Ctx,
+    change: &mut Change<'_>,
+    channel: &ChannelRef,
+    new: NewMember,
+) -> Result<member::Model> {
+    let access = channels::lock_access(ctx, &change.tx, channel).await?;
+    let invite = access
+        .invite
+        .ok_or_else(|| missing(ctx, channel, &new.identity))?;
+    let joining = Joining {
+        new,
+        role: invite.role_id,
+    };
+    let mut row = access.channel;
+    members::begin(ctx, change, &mut row, joining).await
 }
 
 /// The calling user does not want to become a member: its invite is gone. Nobody is told.

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use futures_util::future::join_all;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use super::{
     find,
@@ -20,6 +21,7 @@ use crate::{
     events::EventKind,
     input::{ChannelRef, MemberRef},
     permissions::Permission,
+    pre_events::{self, PreEvent},
     roles,
     sid::RoleSid,
 };
@@ -29,14 +31,32 @@ use crate::{
 /// # Errors
 /// 50404 when it is one already; 50403 and 50208 at the limits; 50107 when the caller's roles do not allow it, 50205 when
 /// the role allows more than the caller may.
-pub async fn create(ctx: &Ctx, channel: &ChannelRef, new: NewMember) -> Result<member::Model> {
+pub async fn create(ctx: &Ctx, channel: &ChannelRef, mut new: NewMember) -> Result<member::Model> {
+    if let Some(due) = pre_events::due(ctx, pre_events::MEMBER_ADD).await? {
+        let mut rehearsal = Change::begin(ctx).await?;
+        let member = add(ctx, &mut rehearsal, channel, new.clone()).await?;
+        rehearsal.abandon().await?;
+        due.ask(ctx, PreEvent::member_add(ctx, &member))
+            .await?
+            .put("attributes", &mut new.attributes);
+    }
     let mut change = Change::begin(ctx).await?;
-    let access = channels::lock_access(ctx, &change.tx, channel).await?;
-    let joining = Roles::default().admit(ctx, &change, &access, new).await?;
-    let mut channel = access.channel;
-    let member = begin(ctx, &mut change, &mut channel, joining).await?;
-    change.audit(Edit::Created(&member))?;
+    let member = add(ctx, &mut change, channel, new).await?;
     change.commit().await?;
+    Ok(member)
+}
+
+async fn add(
+    ctx: &Ctx,
+    change: &mut Change<'_>,
+    channel: &ChannelRef,
+    new: NewMember,
+) -> Result<member::Model> {
+    let access = channels::lock_access(ctx, &change.tx, channel).await?;
+    let joining = Roles::default().admit(ctx, change, &access, new).await?;
+    let mut channel = access.channel;
+    let member = begin(ctx, change, &mut channel, joining).await?;
+    change.audit(Edit::Created(&member))?;
     Ok(member)
 }
 
@@ -48,24 +68,56 @@ pub async fn create(ctx: &Ctx, channel: &ChannelRef, new: NewMember) -> Result<m
 pub async fn create_all(
     ctx: &Ctx,
     channel: &ChannelRef,
+    mut new: Vec<Result<NewMember>>,
+) -> Result<Vec<Result<member::Model>>> {
+    if let Some(due) = pre_events::due(ctx, pre_events::MEMBER_ADD).await? {
+        let asked: Vec<_> = new.iter().map(|new| new.as_ref().ok().cloned()).collect();
+        let mut rehearsal = Change::begin(ctx).await?;
+        let copies = new.into_iter().zip(&asked).map(|(new, asked)| match asked {
+            Some(asked) => Ok(asked.clone()),
+            None => new,
+        });
+        let members = add_all(ctx, &mut rehearsal, channel, copies.collect()).await?;
+        rehearsal.abandon().await?;
+        let (due, ctx) = (&due, ctx);
+        let answers = members.into_iter().zip(asked).map(|(member, asked)| async move {
+            let (member, Some(mut asked)) = (member?, asked) else {
+                return Err(ErrorCode::Internal.into());
+            };
+            due.clone()
+                .ask(ctx, PreEvent::member_add(ctx, &member))
+                .await?
+                .put("attributes", &mut asked.attributes);
+            Ok(asked)
+        });
+        new = join_all(answers).await;
+    }
+    let mut change = Change::begin(ctx).await?;
+    let members = add_all(ctx, &mut change, channel, new).await?;
+    change.commit().await?;
+    Ok(members)
+}
+
+async fn add_all(
+    ctx: &Ctx,
+    change: &mut Change<'_>,
+    channel: &ChannelRef,
     new: Vec<Result<NewMember>>,
 ) -> Result<Vec<Result<member::Model>>> {
-    let mut change = Change::begin(ctx).await?;
     let access = channels::lock_access(ctx, &change.tx, channel).await?;
     let mut roles = Roles::default();
     let mut admitted = Vec::with_capacity(new.len());
     for new in new {
         admitted.push(match new {
-            Ok(new) => roles.admit(ctx, &change, &access, new).await,
+            Ok(new) => roles.admit(ctx, change, &access, new).await,
             Err(refusal) => Err(refusal),
         });
     }
     let mut channel = access.channel;
-    let members = begin_all(ctx, &mut change, &mut channel, admitted).await?;
+    let members = begin_all(ctx, change, &mut channel, admitted).await?;
     for member in members.iter().flatten() {
         change.audit(Edit::Created(member))?;
     }
-    change.commit().await?;
     Ok(members)
 }
 
@@ -184,9 +236,30 @@ pub(crate) async fn end(
 /// # Errors
 /// 20404; 50107 when the caller's roles do not allow it.
 pub async fn delete(ctx: &Ctx, channel: &ChannelRef, member: &MemberRef) -> Result<()> {
+    if let Some(due) = pre_events::due(ctx, pre_events::MEMBER_REMOVE).await? {
+        ctx.caller.may_write()?;
+        let access = channels::access(ctx, ctx.reader(), channel).await?;
+        let found = removable(ctx, ctx.reader(), channel, &access, member).await?;
+        due.ask(ctx, PreEvent::member_remove(ctx, &found)).await?;
+    }
     let mut change = Change::begin(ctx).await?;
     let access = channels::lock_access(ctx, &change.tx, channel).await?;
-    let found = find(&change.tx, ctx.scope(), access.channel.id, member).await?;
+    let found = removable(ctx, &change.tx, channel, &access, member).await?;
+    let mut channel = access.channel;
+    end(&mut change, &mut channel, &found).await?;
+    change.audit(Edit::Deleted(&found))?;
+    change.commit().await
+}
+
+/// The member, when the caller may remove it.
+async fn removable(
+    ctx: &Ctx,
+    db: &impl ConnectionTrait,
+    channel: &ChannelRef,
+    access: &Access,
+    member: &MemberRef,
+) -> Result<member::Model> {
+    let found = find(db, ctx.scope(), access.channel.id, member).await?;
     let own = found.as_ref().is_some_and(|found| {
         ctx.caller
             .identity()
@@ -197,11 +270,7 @@ pub async fn delete(ctx: &Ctx, channel: &ChannelRef, member: &MemberRef) -> Resu
     } else {
         Permission::RemoveMember
     })?;
-    let found = found.ok_or_else(|| missing(ctx, channel, member))?;
-    let mut channel = access.channel;
-    end(&mut change, &mut channel, &found).await?;
-    change.audit(Edit::Deleted(&found))?;
-    change.commit().await
+    found.ok_or_else(|| missing(ctx, channel, member))
 }
 
 /// The calling user leaves.

@@ -14,6 +14,7 @@ use crate::{
     events::{EventKind, Resource},
     input::{self, ChannelRef, MemberRef},
     permissions::Permission,
+    pre_events::{self, PreEvent},
     roles,
     timestamp::Timestamp,
 };
@@ -96,9 +97,35 @@ pub async fn update(
         is_change,
         "Attributes, LastConsumedMessageIndex or NotificationLevel",
     )?;
+    let mut amended = update.clone();
+    if !update.is_private()
+        && let Some(due) = pre_events::due(ctx, pre_events::MEMBER_UPDATE).await?
+    {
+        let mut rehearsal = Change::begin(ctx).await?;
+        let row = edit(ctx, &mut rehearsal, channel, member, &update, &update).await?;
+        rehearsal.abandon().await?;
+        due.ask(ctx, PreEvent::member_update(ctx, &row))
+            .await?
+            .put("attributes", &mut amended.attributes);
+    }
     let mut change = Change::begin(ctx).await?;
+    let row = edit(ctx, &mut change, channel, member, &update, &amended).await?;
+    change.commit().await?;
+    Ok(row)
+}
+
+/// Changes a membership within the change: the caller's rights are for what it `asked`, the rules for what that has
+/// become.
+async fn edit(
+    ctx: &Ctx,
+    change: &mut Change<'_>,
+    channel: &ChannelRef,
+    member: &MemberRef,
+    asked: &UpdateMember,
+    update: &UpdateMember,
+) -> Result<member::Model> {
     let access = channels::lock_access(ctx, &change.tx, channel).await?;
-    may_update(ctx, &access, member, &update)?;
+    may_update(ctx, &access, member, asked)?;
     let mut channel_row = access.channel;
     let mut row = find(&change.tx, ctx.scope(), channel_row.id, member)
         .await?
@@ -132,11 +159,10 @@ pub async fn update(
             before: &before,
             after: &row,
         })?;
-        change.commit().await?;
         return Ok(row);
     }
     row.date_updated = ctx.imported(update.date_updated).unwrap_or(now);
-    let row = store_updated(&mut change, &mut channel_row, row).await?;
+    let row = store_updated(change, &mut channel_row, row).await?;
     if update.attributes.is_some() {
         upkeep::changed(&change.tx, &row).await?;
     }
@@ -144,7 +170,6 @@ pub async fn update(
         before: &before,
         after: &row,
     })?;
-    change.commit().await?;
     Ok(row)
 }
 

@@ -1,150 +1,23 @@
-//! Sending, editing and removing messages.
+//! Editing and removing messages.
 
-use std::sync::Arc;
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, IntoActiveModel, QueryFilter, QueryOrder};
 
-use sea_orm::{ActiveModelTrait, ColumnTrait, IntoActiveModel, QueryFilter, QueryOrder};
-use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
-
-use super::{missing, scoped, writer::SendRequest};
+use super::{missing, scoped};
 use crate::{
     attribute_indexes::upkeep,
     audit::Edit,
     change::Change,
-    channels,
-    ctx::{Caller, Ctx},
+    channels::{self, Access},
+    ctx::Ctx,
     entities::message,
-    error::{Error, ErrorCode, Result},
+    error::{ErrorCode, Result},
     events::{EventKind, Resource},
-    input::{self, ChannelRef, SYSTEM},
+    input::{self, ChannelRef},
     permissions::Permission,
+    pre_events::{self, PreEvent},
     sid::MessageSid,
     timestamp::Timestamp,
 };
-
-/// A message to send.
-#[derive(Debug, Clone, Default)]
-pub struct NewMessage {
-    /// The text.
-    pub body: Option<String>,
-    /// JSON text.
-    pub attributes: Option<String>,
-    /// The author, for backends; a user is always the author of what it sends.
-    pub from: Option<String>,
-    /// The sender's own id: a repeat answers with the first message.
-    pub client_id: Option<String>,
-    /// A media file.
-    pub media_sid: Option<String>,
-    /// For imports.
-    pub date_created: Option<Timestamp>,
-    /// For imports.
-    pub date_updated: Option<Timestamp>,
-    /// For imports.
-    pub last_updated_by: Option<String>,
-}
-
-/// A message that is stored.
-#[derive(Debug, Clone)]
-pub struct Sent {
-    /// The message.
-    pub message: message::Model,
-    /// Whether it had been sent before with the same client id.
-    pub replayed: bool,
-}
-
-/// Sends a message and waits until it is committed.
-///
-/// # Errors
-/// 20404 when there is no such channel; 50400 or 50107 when the caller may not send to it; 20409 when the client id
-/// was used for another body; the code of the field that is wrong; 20503 when the database is away.
-pub async fn send(ctx: &Ctx, channel: ChannelRef, new: &NewMessage) -> Result<Sent> {
-    submit(ctx, channel, new)?
-        .await
-        .map_err(|_| Error::new(ErrorCode::Unavailable))?
-}
-
-/// Sends many messages to one channel, in their order, and waits until they are committed; what cannot be sent fails
-/// alone. With a `key`, messages without an id of their own get one made of the key and their place, so that a repeat
-/// of the whole sends nothing twice.
-///
-/// # Errors
-/// 20404 when there is no such channel; each answer as [`send`].
-pub async fn send_all(
-    ctx: &Ctx,
-    channel: &ChannelRef,
-    new: Vec<Result<NewMessage>>,
-    key: Option<&str>,
-) -> Result<Vec<Result<Sent>>> {
-    let channel = channels::access(ctx, ctx.reader(), channel).await?.channel.id;
-    let mut submitted = Vec::with_capacity(new.len());
-    for (place, new) in new.into_iter().enumerate() {
-        submitted.push(new.and_then(|mut new| {
-            if let (None, Some(key)) = (&new.client_id, key) {
-                new.client_id = Some(format!("{}:{place}", hex::encode(Sha256::digest(key))));
-            }
-            submit(ctx, channel.into(), &new)
-        }));
-    }
-    let mut sent = Vec::with_capacity(submitted.len());
-    for answer in submitted {
-        sent.push(match answer {
-            Ok(answer) => answer
-                .await
-                .unwrap_or_else(|_| Err(Error::new(ErrorCode::Unavailable))),
-            Err(refusal) => Err(refusal),
-        });
-    }
-    Ok(sent)
-}
-
-/// Takes a message for sending and answers with where its result will arrive. Messages that are submitted one after
-/// the other to one channel are stored in that order.
-///
-/// # Errors
-/// The code of the field that is wrong; 20006 when the caller may only read; 20503 when too many are waiting.
-pub fn submit(ctx: &Ctx, channel: ChannelRef, new: &NewMessage) -> Result<oneshot::Receiver<Result<Sent>>> {
-    ctx.caller.may_write()?;
-    if let Some(media) = &new.media_sid
-        && !media.is_empty()
-    {
-        return Err(Error::with(
-            ErrorCode::MediaNotFound,
-            format!("MediaSid {media} not found"),
-        ));
-    }
-    let author = match (&ctx.caller, &new.from) {
-        (Caller::User { identity, .. }, _) => identity.as_str().to_owned(),
-        (Caller::Account { .. }, Some(from)) => input::author("From", from, ErrorCode::AuthorTooLong)?,
-        (Caller::Account { .. }, None) => SYSTEM.to_owned(),
-    };
-    let editor = |text: &String| input::author("LastUpdatedBy", text, ErrorCode::LastUpdatedByTooLong);
-    let (reply, answer) = oneshot::channel();
-    ctx.core.writer.submit(SendRequest {
-        account: ctx.account(),
-        service: ctx.scope(),
-        settings: Arc::clone(&ctx.service),
-        channel,
-        author,
-        checked: ctx.caller.identity().is_some(),
-        body: new.body.as_deref().map(input::body).transpose()?,
-        attributes: input::attributes(new.attributes.as_deref().unwrap_or_default())?,
-        client_id: new
-            .client_id
-            .as_deref()
-            .map(|id| input::client_id("client_id (Idempotency-Key)", id))
-            .transpose()?,
-        last_updated_by: ctx
-            .imported(new.last_updated_by.as_ref())
-            .map(editor)
-            .transpose()?,
-        date_created: ctx.imported(new.date_created),
-        date_updated: ctx.imported(new.date_updated),
-        origin: ctx.caller.origin(),
-        actor: ctx.caller.backend(),
-        reply,
-    })?;
-    Ok(answer)
-}
 
 /// What to change of a message; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
@@ -176,47 +49,77 @@ pub async fn update(
 ) -> Result<message::Model> {
     let is_change = update.body.is_some() || update.attributes.is_some();
     ctx.require_change(is_change, "Body or Attributes")?;
+    let mut amended = update.clone();
+    if let Some(due) = pre_events::due(ctx, pre_events::MESSAGE_UPDATE).await? {
+        let mut rehearsal = Change::begin(ctx).await?;
+        let row = edit(ctx, &mut rehearsal, channel, id, &update, &update).await?;
+        rehearsal.abandon().await?;
+        let amendments = due.ask(ctx, PreEvent::message_update(ctx, &row)).await?;
+        amendments.put("body", &mut amended.body);
+        amendments.put("attributes", &mut amended.attributes);
+    }
     let mut change = Change::begin(ctx).await?;
+    let row = edit(ctx, &mut change, channel, id, &update, &amended).await?;
+    change.commit().await?;
+    Ok(row)
+}
+
+/// Passes when the caller may edit what it asks for.
+fn may_edit(ctx: &Ctx, access: &Access, message: &message::Model, asked: &UpdateMessage) -> Result<()> {
+    let own = ctx
+        .caller
+        .identity()
+        .is_some_and(|identity| identity.as_str() == message.author);
+    for (is_asked, own_right, any_right) in [
+        (
+            asked.body.is_some(),
+            Permission::EditOwnMessage,
+            Permission::EditAnyMessage,
+        ),
+        (
+            asked.attributes.is_some(),
+            Permission::EditOwnMessageAttributes,
+            Permission::EditAnyMessageAttributes,
+        ),
+    ] {
+        match (is_asked, own) {
+            (false, _) => {}
+            (true, true) => access.require_either(own_right, any_right)?,
+            (true, false) => access.require(any_right)?,
+        }
+    }
+    Ok(())
+}
+
+/// Edits a message within the change: the caller's rights are for what it `asked`, the rules for what that has become.
+async fn edit(
+    ctx: &Ctx,
+    change: &mut Change<'_>,
+    channel: &ChannelRef,
+    id: MessageSid,
+    asked: &UpdateMessage,
+    update: &UpdateMessage,
+) -> Result<message::Model> {
     let access = channels::lock_access(ctx, &change.tx, channel).await?;
     access.may_read()?;
     let mut row = super::find(&change.tx, ctx.scope(), access.channel.id, id)
         .await?
         .ok_or_else(|| missing(ctx, channel, id))?;
     let before = row.clone();
-    let own = ctx
-        .caller
-        .identity()
-        .is_some_and(|identity| identity.as_str() == row.author);
-    if update.body.is_some() {
-        if own {
-            access.require_either(Permission::EditOwnMessage, Permission::EditAnyMessage)?;
-        } else {
-            access.require(Permission::EditAnyMessage)?;
-        }
-    }
-    if update.attributes.is_some() {
-        if own {
-            access.require_either(
-                Permission::EditOwnMessageAttributes,
-                Permission::EditAnyMessageAttributes,
-            )?;
-        } else {
-            access.require(Permission::EditAnyMessageAttributes)?;
-        }
-    }
+    may_edit(ctx, &access, &row, asked)?;
     if let Some(body) = &update.body {
         row.body = Some(input::body(body)?);
     }
     if let Some(text) = &update.attributes {
         row.attributes = input::attributes(text)?;
     }
-    if let Some(from) = &ctx.imported(update.from) {
+    if let Some(from) = ctx.imported(update.from.as_ref()) {
         row.author = input::author("From", from, ErrorCode::AuthorTooLong)?;
     }
     if let Some(date) = ctx.imported(update.date_created) {
         row.date_created = date;
     }
-    row.last_updated_by = Some(match &ctx.imported(update.last_updated_by) {
+    row.last_updated_by = Some(match ctx.imported(update.last_updated_by.as_ref()) {
         Some(editor) => input::author("LastUpdatedBy", editor, ErrorCode::LastUpdatedByTooLong)?,
         None => ctx.caller.actor().to_owned(),
     });
@@ -237,7 +140,6 @@ pub async fn update(
         before: &before,
         after: &row,
     })?;
-    change.commit().await?;
     Ok(row)
 }
 
@@ -247,21 +149,15 @@ pub async fn update(
 /// # Errors
 /// 20404; 50107 when the caller's roles do not allow it.
 pub async fn remove(ctx: &Ctx, channel: &ChannelRef, id: MessageSid) -> Result<()> {
+    if let Some(due) = pre_events::due(ctx, pre_events::MESSAGE_REMOVE).await? {
+        ctx.caller.may_write()?;
+        let access = channels::access(ctx, ctx.reader(), channel).await?;
+        let row = removable(ctx, ctx.reader(), channel, &access, id).await?;
+        due.ask(ctx, PreEvent::message_remove(ctx, &row)).await?;
+    }
     let mut change = Change::begin(ctx).await?;
     let access = channels::lock_access(ctx, &change.tx, channel).await?;
-    access.may_read()?;
-    let mut row = super::find(&change.tx, ctx.scope(), access.channel.id, id)
-        .await?
-        .ok_or_else(|| missing(ctx, channel, id))?;
-    if ctx
-        .caller
-        .identity()
-        .is_some_and(|identity| identity.as_str() == row.author)
-    {
-        access.require_either(Permission::DeleteOwnMessage, Permission::DeleteAnyMessage)?;
-    } else {
-        access.require(Permission::DeleteAnyMessage)?;
-    }
+    let mut row = removable(ctx, &change.tx, channel, &access, id).await?;
     change.audit(Edit::Deleted(&row))?;
     let mut channel = access.channel;
     let shown = row.clone();
@@ -287,4 +183,28 @@ pub async fn remove(ctx: &Ctx, channel: &ChannelRef, id: MessageSid) -> Result<(
     }
     channels::store(&change.tx, &channel).await?;
     change.commit().await
+}
+
+/// The message, when the caller may remove it.
+async fn removable(
+    ctx: &Ctx,
+    db: &impl ConnectionTrait,
+    channel: &ChannelRef,
+    access: &Access,
+    id: MessageSid,
+) -> Result<message::Model> {
+    access.may_read()?;
+    let row = super::find(db, ctx.scope(), access.channel.id, id)
+        .await?
+        .ok_or_else(|| missing(ctx, channel, id))?;
+    if ctx
+        .caller
+        .identity()
+        .is_some_and(|identity| identity.as_str() == row.author)
+    {
+        access.require_either(Permission::DeleteOwnMessage, Permission::DeleteAnyMessage)?;
+    } else {
+        access.require(Permission::DeleteAnyMessage)?;
+    }
+    Ok(row)
 }

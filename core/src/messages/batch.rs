@@ -71,10 +71,10 @@ impl<'a> Batch<'a> {
             .channels
             .get_mut(&(request.service, id))
             .ok_or_else(missing)?;
-        if request.checked {
+        if let Some(sender) = &request.sender {
             let rights = self
                 .rights
-                .get(&(request.service, id, request.author.clone()))
+                .get(&(request.service, id, sender.clone()))
                 .ok_or(ErrorCode::NotAMember)?;
             if !rights.has(Permission::SendMessage) {
                 return Err(Error::lacks(Permission::SendMessage.name()));
@@ -198,7 +198,9 @@ fn channel_of(
 }
 
 fn replay(first: &message::Model, request: &SendRequest) -> Result<Sent> {
-    if first.body == request.body && first.attributes == request.attributes {
+    // What was sent first may have been changed by whoever was asked.
+    let is_same = first.body == request.body && first.attributes == request.attributes;
+    if is_same || request.was_asked {
         Ok(Sent {
             message: first.clone(),
             replayed: true,
@@ -230,9 +232,9 @@ async fn load_rights(
 ) -> Result<HashMap<(ServiceSid, ChannelSid, String), Permissions>> {
     let mut wanted: Vec<(ServiceSid, ChannelSid, &str)> = requests
         .iter()
-        .filter(|request| request.checked)
         .filter_map(|request| {
-            channel_of(names, request).map(|channel| (request.service, channel, request.author.as_str()))
+            let sender = request.sender.as_deref()?;
+            Some((request.service, channel_of(names, request)?, sender))
         })
         .collect();
     if wanted.is_empty() {

@@ -3,12 +3,14 @@
 mod actions;
 mod batch;
 mod origins;
+mod sending;
 mod view;
 pub mod writer;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
-pub use actions::{NewMessage, Sent, UpdateMessage, remove, send, send_all, submit, update};
+pub use actions::{UpdateMessage, remove, update};
+pub use sending::{NewMessage, Sent, Vetted, interceptors, send, send_all, submit, vet};
 pub use view::{MessageView, SentView, sent_view, view};
 
 use crate::{
@@ -50,6 +52,24 @@ pub async fn find(
         .filter(message::Column::Id.eq(id))
         .one(db)
         .await?)
+}
+
+/// Whether the author has sent a message with this id of its own.
+async fn is_sent(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    channel: ChannelSid,
+    author: &str,
+    client_id: &str,
+) -> Result<bool> {
+    let known = message::Entity::find()
+        .filter(message::Column::ServiceId.eq(service))
+        .filter(message::Column::ChannelId.eq(channel))
+        .filter(message::Column::Author.eq(author))
+        .filter(message::Column::ClientId.eq(client_id))
+        .one(db)
+        .await?;
+    Ok(known.is_some())
 }
 
 fn missing(ctx: &Ctx, channel: &ChannelRef, id: MessageSid) -> Error {

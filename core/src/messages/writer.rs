@@ -45,8 +45,10 @@ pub struct SendRequest {
     pub(super) settings: Arc<service::Model>,
     pub(super) channel: ChannelRef,
     pub(super) author: String,
-    /// Whether the author must be a member with the right to send: users must, backends need not.
-    pub(super) checked: bool,
+    /// The user who sends and must be a member with the right to; backends need not be.
+    pub(super) sender: Option<String>,
+    /// Whether a pre-event may have changed it.
+    pub(super) was_asked: bool,
     pub(super) body: Option<String>,
     pub(super) attributes: String,
     pub(super) client_id: Option<String>,

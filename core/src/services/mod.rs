@@ -28,7 +28,7 @@ use crate::{
     input,
     paging::{self, Key, Order, Page, PageRequest},
     permissions::{CHANNEL_ADMIN, CHANNEL_USER, DefaultRole, Permissions, SERVICE_ADMIN, SERVICE_USER},
-    presence,
+    pre_events, presence,
     secrets::Secret,
     sid::{AccountSid, RoleSid, ServiceSid},
     timestamp::Timestamp,
@@ -201,6 +201,7 @@ pub async fn update(ctx: &BackendCtx, id: ServiceSid, update: UpdateService) -> 
             after: &row,
         },
     )?;
+    pre_events::changed(&change.tx).await?;
     change.commit().await?;
     Ok(row)
 }

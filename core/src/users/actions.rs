@@ -16,6 +16,7 @@ use crate::{
     input::{self, Identity, UserRef},
     invites, members,
     permissions::Permission,
+    pre_events::{self, PreEvent},
     presence, roles,
     timestamp::Timestamp,
 };
@@ -56,12 +57,29 @@ async fn may_update(ctx: &Ctx, change: &Change<'_>, user: &user::Model, update: 
 ///
 /// # Errors
 /// 20404; 50107 when the caller's role does not allow it; the code of the field that is wrong.
-pub async fn update(ctx: &Ctx, user: &UserRef, update: UpdateUser) -> Result<user::Model> {
+pub async fn update(ctx: &Ctx, user: &UserRef, mut update: UpdateUser) -> Result<user::Model> {
+    if let Some(due) = pre_events::due(ctx, pre_events::USER_UPDATE).await? {
+        let mut rehearsal = Change::begin(ctx).await?;
+        let news = edit(ctx, &mut rehearsal, user, &update).await?;
+        rehearsal.abandon().await?;
+        let amendments = due.ask(ctx, PreEvent::user_update(ctx, &news)).await?;
+        amendments.put("friendly_name", &mut update.friendly_name);
+        amendments.put("attributes", &mut update.attributes);
+    }
     let mut change = Change::begin(ctx).await?;
+    let news = edit(ctx, &mut change, user, &update).await?;
+    let row = news.user.clone();
+    change.tell(EventKind::UserUpdated, Resource::User(Box::new(news)));
+    change.commit().await?;
+    Ok(row)
+}
+
+/// Changes a user within the change, and answers what there is to tell of it.
+async fn edit(ctx: &Ctx, change: &mut Change<'_>, user: &UserRef, update: &UpdateUser) -> Result<UserNews> {
     let mut row = lock(&change.tx, ctx.scope(), user)
         .await?
         .ok_or_else(|| ctx.not_found(format_args!("Users/{user}")))?;
-    may_update(ctx, &change, &row, &update).await?;
+    may_update(ctx, change, &row, update).await?;
     let before = row.clone();
     if let Some(sid) = &update.role_sid {
         row.role_id = roles::of_kind(&change.tx, ctx.scope(), sid, roles::DEPLOYMENT)
@@ -90,13 +108,11 @@ pub async fn update(ctx: &Ctx, user: &UserRef, update: UpdateUser) -> Result<use
         of_presence: false,
         user: row.clone(),
     };
-    change.tell(EventKind::UserUpdated, Resource::User(Box::new(news)));
     change.audit(Edit::Updated {
         before: &before,
         after: &row,
     })?;
-    change.commit().await?;
-    Ok(row)
+    Ok(news)
 }
 
 /// How many memberships one transaction ends.

@@ -15,6 +15,7 @@ use crate::{
     entities::webhook_endpoint,
     error::{Error, ErrorCode, Result},
     paging::{self, Key, Order, Page, PageRequest},
+    pre_events,
     secrets::Secret,
     sid::WebhookEndpointSid,
     sql::Sql,
@@ -115,6 +116,7 @@ pub async fn create(ctx: &Ctx, given: EndpointSettings) -> Result<Made> {
     }
     let endpoint = row.into_active_model().insert(&change.tx).await?;
     change.audit(Edit::Created(&endpoint))?;
+    pre_events::changed(&change.tx).await?;
     change.commit().await?;
     core.lookups.changed().await;
     Ok(Made {
@@ -156,7 +158,9 @@ pub async fn update(
         before: &before,
         after: &endpoint,
     })?;
+    pre_events::changed(&change.tx).await?;
     change.commit().await?;
+    ctx.core.lookups.changed().await;
     Ok(Made { endpoint, secret })
 }
 
@@ -200,6 +204,7 @@ pub async fn delete(ctx: &Ctx, id: WebhookEndpointSid) -> Result<()> {
     count(&change.tx, ctx, -1).await?;
     pending::cancel(&change.tx, row.id.0).await?;
     change.audit(Edit::Deleted(&row))?;
+    pre_events::changed(&change.tx).await?;
     change.commit().await?;
     ctx.core.lookups.changed().await;
     Ok(())

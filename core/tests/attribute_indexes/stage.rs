@@ -196,7 +196,7 @@ impl Stage {
             attributes: Some(attributes.to_owned()),
             ..NewMessage::default()
         };
-        messages::send(&self.ctx, ChannelRef::Sid(channel), &new)
+        messages::send(&self.ctx, ChannelRef::Sid(channel), new)
             .await
             .unwrap()
             .message

@@ -6,11 +6,11 @@ use hubbub_core::{
     Error, Result,
     error::ErrorCode,
     members::horizons::{self, Horizon},
-    messages::{self, Anchor, NewMessage, Sent, UpdateMessage},
+    messages::{self, Anchor, NewMessage, Sent, UpdateMessage, Vetted},
 };
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{Answer, Args, Session, data, respond};
 use crate::socket_io::AckSender;
@@ -19,35 +19,62 @@ use crate::socket_io::AckSender;
 const HISTORY: (u64, u64) = (30, 100);
 
 impl Session {
-    /// Submits the message in the order of arrival and answers when it is committed, while the next ones follow.
+    /// Submits the message in the order of arrival and answers when it is committed, while the next ones follow. When
+    /// somebody is to be asked about it first, those behind it are asked about meanwhile and wait for their turn.
     pub(super) async fn send_message(self: &Arc<Self>, args: &Args, ack: Option<AckSender>) {
         let Ok(permit) = Arc::clone(&self.client.sends).acquire_owned().await else {
             return;
         };
-        match self.submit(args) {
-            Err(error) => respond(ack, Err(error)),
-            Ok(sent) => {
-                let session = Arc::clone(self);
-                tokio::spawn(async move {
-                    let sent = sent
-                        .await
-                        .unwrap_or_else(|_| Err(Error::new(ErrorCode::Unavailable)));
-                    respond(ack, sent.and_then(|sent| session.sent_view(&sent)));
-                    drop(permit);
-                });
-            }
+        let said = new_message(args).and_then(|new| Ok((args.channel()?, new)));
+        let (channel, new) = match said {
+            Ok(said) => said,
+            Err(error) => return respond(ack, Err(error)),
+        };
+        let asked = async {
+            let ctx = self.ctx().renewed().await?;
+            let due = messages::interceptors(&ctx).await?;
+            Ok((ctx, due))
+        };
+        let (ctx, due) = match asked.await {
+            Ok(asked) => asked,
+            Err(error) => return respond(ack, Err(error)),
+        };
+        let session = Arc::clone(self);
+        if due.is_none() && self.client.is_its_turn() {
+            return match messages::submit(&ctx, &Vetted::unasked(channel, new)) {
+                Err(error) => respond(ack, Err(error)),
+                Ok(sent) => {
+                    tokio::spawn(async move { session.acknowledge(sent, ack, permit).await });
+                }
+            };
         }
+        let mut turn = self.client.take_turn();
+        tokio::spawn(async move {
+            let vetted = match due {
+                None => Ok(Vetted::unasked(channel, new)),
+                Some(due) => messages::vet(&ctx, due, &channel, new).await,
+            };
+            turn.comes().await;
+            let submitted = vetted.and_then(|vetted| messages::submit(&ctx, &vetted));
+            drop((turn, ctx));
+            match submitted {
+                Err(error) => respond(ack, Err(error)),
+                Ok(sent) => session.acknowledge(sent, ack, permit).await,
+            }
+        });
     }
 
-    fn submit(&self, args: &Args) -> Result<oneshot::Receiver<Result<Sent>>> {
-        let new = NewMessage {
-            body: args.owned_text("body")?,
-            attributes: args.owned_text("attributes")?,
-            client_id: args.owned_text("client_id")?,
-            media_sid: args.owned_text("media_sid")?,
-            ..NewMessage::default()
-        };
-        messages::submit(&self.ctx(), args.channel()?, &new)
+    async fn acknowledge(
+        &self,
+        sent: oneshot::Receiver<Result<Sent>>,
+        ack: Option<AckSender>,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let sent = sent
+            .await
+            .unwrap_or_else(|_| Err(Error::new(ErrorCode::Unavailable)));
+        respond(ack, sent.and_then(|sent| self.sent_view(&sent)));
+        drop(permit);
     }
 
     fn sent_view(&self, sent: &Sent) -> Answer {
@@ -106,7 +133,7 @@ impl Session {
         let Ok(permit) = Arc::clone(&self.client.reports).acquire_owned().await else {
             return;
         };
-        match self.report(args) {
+        match self.report(args).await {
             Err(error) => respond(ack, Err(error)),
             Ok(stored) => {
                 tokio::spawn(async move {
@@ -122,12 +149,22 @@ impl Session {
         }
     }
 
-    fn report(&self, args: &Args) -> Result<oneshot::Receiver<Result<Horizon>>> {
+    async fn report(&self, args: &Args) -> Result<oneshot::Receiver<Result<Horizon>>> {
         let index = args
             .integer("index")?
             .ok_or_else(|| Error::parameter("index", "is missing"))?;
-        horizons::report(&self.ctx(), args.channel()?, index)
+        horizons::report(&self.ctx().renewed().await?, args.channel()?, index)
     }
+}
+
+fn new_message(args: &Args) -> Result<NewMessage> {
+    Ok(NewMessage {
+        body: args.owned_text("body")?,
+        attributes: args.owned_text("attributes")?,
+        client_id: args.owned_text("client_id")?,
+        media_sid: args.owned_text("media_sid")?,
+        ..NewMessage::default()
+    })
 }
 
 fn anchor(args: &Args) -> Result<Anchor> {
