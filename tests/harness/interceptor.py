@@ -35,6 +35,7 @@ class Interceptor:
         self._loop = asyncio.new_event_loop()
         self._released = None
         self._server = None
+        self._serving = set()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self._there(self._start())
         self.base = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
@@ -68,10 +69,14 @@ class Interceptor:
         self._released = asyncio.Event()
 
     async def _stop(self):
-        self._released.set()
         self._server.close()
+        for serving in list(self._serving):
+            serving.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _serve(self, reader, writer):
+        task = asyncio.current_task()
+        self._serving.add(task)
         try:
             while request := await self._read(reader):
                 self.requests.append(request)
@@ -89,9 +94,10 @@ class Interceptor:
                     head += f"content-type: {kind}\r\n"
                 writer.write(head.encode() + b"\r\n" + body)
                 await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # The caller has given up.
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # The caller has given up, or the hook is closed.
         finally:
+            self._serving.discard(task)
             writer.transport.abort()
 
     async def _read(self, reader):

@@ -11,10 +11,11 @@ use crate::{
     audit::Edit,
     change::Change,
     ctx::Ctx,
-    entities::channel,
+    entities::{channel, member},
     error::{Error, ErrorCode, Result},
     input::ChannelRef,
     members::{self, NewMember, Roles},
+    pre_events::{self, PreEvent},
 };
 
 /// How often it looks again when others make or delete the channel at the same moment.
@@ -78,7 +79,39 @@ async fn complete(ctx: &Ctx, name: &ChannelRef, wanted: &[NewMember]) -> Result<
     if present.len() == wanted.len() {
         return Ok(Some(standing.channel));
     }
+    let mut amended = wanted.to_vec();
+    if let Some(due) = pre_events::due(ctx, pre_events::MEMBER_ADD).await? {
+        let mut rehearsal = Change::begin(ctx).await?;
+        let Some((_, joined)) = add_missing(ctx, &mut rehearsal, name, wanted).await? else {
+            return Ok(None);
+        };
+        rehearsal.abandon().await?;
+        for member in joined {
+            let amendments = due.clone().ask(ctx, PreEvent::member_add(ctx, &member)).await?;
+            if let Some(new) = amended
+                .iter_mut()
+                .find(|new| new.identity.as_str() == member.identity)
+            {
+                amendments.put("attributes", &mut new.attributes);
+            }
+        }
+    }
     let mut change = Change::begin(ctx).await?;
+    let Some((channel, _)) = add_missing(ctx, &mut change, name, &amended).await? else {
+        return Ok(None);
+    };
+    change.commit().await?;
+    Ok(Some(channel))
+}
+
+/// Adds those who are not in it within the change, and answers the channel with them; `None` when there is no such
+/// channel.
+async fn add_missing(
+    ctx: &Ctx,
+    change: &mut Change<'_>,
+    name: &ChannelRef,
+    wanted: &[NewMember],
+) -> Result<Option<(channel::Model, Vec<member::Model>)>> {
     let standing = lock_access(ctx, &change.tx, name).await;
     let Some(standing) = unless_gone(standing)? else {
         return Ok(None);
@@ -88,15 +121,17 @@ async fn complete(ctx: &Ctx, name: &ChannelRef, wanted: &[NewMember]) -> Result<
     let mut joining = Vec::new();
     for member in wanted {
         if !present.contains(member.identity.as_str()) {
-            joining.push(Ok(roles.admit(ctx, &change, &standing, member.clone()).await?));
+            joining.push(Ok(roles.admit(ctx, change, &standing, member.clone()).await?));
         }
     }
     let mut channel = standing.channel;
-    for joined in members::begin_all(ctx, &mut change, &mut channel, joining).await? {
-        change.audit(Edit::Created(&joined?))?;
+    let mut added = Vec::with_capacity(joining.len());
+    for joined in members::begin_all(ctx, change, &mut channel, joining).await? {
+        let joined = joined?;
+        change.audit(Edit::Created(&joined))?;
+        added.push(joined);
     }
-    change.commit().await?;
-    Ok(Some(channel))
+    Ok(Some((channel, added)))
 }
 
 fn unless_gone(standing: Result<Access>) -> Result<Option<Access>> {

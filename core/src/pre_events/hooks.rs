@@ -47,7 +47,11 @@ impl Hooks {
                 .order_by_asc(webhook_endpoint::Column::Id)
                 .all(db)
                 .await?;
-            endpoints.retain(|endpoint| PRE_EVENTS.iter().any(|event| webhook_endpoints::subscribes(endpoint, event)));
+            endpoints.retain(|endpoint| {
+                PRE_EVENTS
+                    .iter()
+                    .any(|event| webhook_endpoints::subscribes(endpoint, event))
+            });
         }
         Ok(Some(Self {
             service: Arc::new(service),

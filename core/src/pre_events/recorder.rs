@@ -60,7 +60,6 @@ impl Call {
             attempts_before: 0,
             retry_count: 0,
             next_attempt_at: None,
-            leased_until: None,
             response_status: None,
             response_start: None,
             last_error: None,

@@ -7,7 +7,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::ledger::{CHANNEL, ENDPOINT, PENDING, STATUSES, scoped};
+use super::{
+    PRE_EVENTS,
+    ledger::{CHANNEL, ENDPOINT, PENDING, STATUSES, scoped},
+};
 use crate::{
     audit::Edit,
     change::Change,
@@ -16,7 +19,7 @@ use crate::{
         webhook_attempt,
         webhook_delivery::{self, Column},
     },
-    error::{Error, Result},
+    error::{Error, ErrorCode, Result},
     events::publisher::{Committed, Due},
     paging::{self, Key, Order, Page, PageRequest},
     sid::{
@@ -180,11 +183,20 @@ pub async fn attempts(
 /// Sends a delivery again, now, with as many further attempts as it had at first.
 ///
 /// # Errors
-/// 20404.
+/// 20404; 20409 for pre-events.
 pub async fn resend(ctx: &Ctx, id: DeliverySid) -> Result<webhook_delivery::Model> {
     ctx.backend_only()?;
     let mut change = Change::begin(ctx).await?;
     let known = find(ctx, &change.tx, id).await?;
+    if PRE_EVENTS.contains(&known.event_type.as_str()) {
+        return Err(Error::with(
+            ErrorCode::Conflict,
+            format!(
+                "Conflict: {} is a pre-event; what it asked about is over, so it cannot be sent again",
+                known.event_type
+            ),
+        ));
+    }
     let now = Timestamp::now();
     // A new chain of attempts on top of those that were made. One that is under way now counts all the same.
     webhook_delivery::Entity::update_many()

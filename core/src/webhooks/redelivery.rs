@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
+    PRE_EVENTS,
     deliveries::{DeliveryFilter, SLACK},
     ledger::{DEAD, PENDING, STATUSES},
 };
@@ -106,6 +107,10 @@ async fn portion(ctx: &Ctx, filter: &DeliveryFilter, status: &str, behind: Uuid)
         // As the index has it.
         sql.push(" AND status <> 'delivered'");
     }
+    // What those asked about is over.
+    sql.push(" AND event_type NOT IN (")
+        .list(PRE_EVENTS.iter().map(|name| (*name).into()))
+        .push(")");
     let end = filter.last();
     let conditions: [(&str, Option<Value>); 6] = [
         ("target_id = ", filter.target.map(Into::into)),

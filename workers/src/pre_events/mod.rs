@@ -102,14 +102,10 @@ impl Interceptor {
         let key = (question.service, question.endpoint);
         let answer = match self.enter(key) {
             Err(why) => Answer::Silent { why: why.to_owned() },
-            Ok(()) => {
-                let answer = self.make(question, &hooks, &mut call, began).await;
-                let was_silent = !matches!(
-                    answer,
-                    Ok(Answer::Allowed | Answer::Amended { .. } | Answer::Rejected { .. })
-                );
-                self.leave(key, was_silent);
-                answer?
+            Ok(mut pass) => {
+                let answer = self.make(question, &hooks, &mut call, began).await?;
+                pass.was_silent = matches!(answer, Answer::Silent { .. });
+                answer
             }
         };
         call.delivery.date_updated = Timestamp::now();
@@ -123,7 +119,7 @@ impl Interceptor {
     }
 
     /// Lets a call in, or says why there is none.
-    fn enter(&self, key: TargetKey) -> std::result::Result<(), &'static str> {
+    fn enter(&self, key: TargetKey) -> std::result::Result<Pass<'_>, &'static str> {
         let mut targets = self.targets.lock();
         let standing = targets.entry(key).or_default();
         if standing.in_flight >= SHARE {
@@ -133,7 +129,11 @@ impl Interceptor {
             return Err("not called: it has not answered several times, and is left alone for a while");
         }
         standing.in_flight += 1;
-        Ok(())
+        Ok(Pass {
+            interceptor: self,
+            key,
+            was_silent: true,
+        })
     }
 
     fn leave(&self, key: TargetKey, was_silent: bool) {
@@ -201,6 +201,19 @@ impl Interceptor {
     }
 }
 
+/// A call under way. What ends in any other way than with an answer was silent.
+struct Pass<'i> {
+    interceptor: &'i Interceptor,
+    key: TargetKey,
+    was_silent: bool,
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        self.interceptor.leave(self.key, self.was_silent);
+    }
+}
+
 /// Whether the target is still to be asked.
 fn is_wanted(question: &Question, hooks: &Hooks) -> bool {
     match question.endpoint {
@@ -264,12 +277,7 @@ fn snake_case(name: &str) -> String {
 }
 
 /// Notes an attempt that was made.
-fn note(
-    call: &mut Call,
-    at: Timestamp,
-    took: Duration,
-    outcome: &std::result::Result<Reply, CallError>,
-) {
+fn note(call: &mut Call, at: Timestamp, took: Duration, outcome: &std::result::Result<Reply, CallError>) {
     let delivery = &mut call.delivery;
     delivery.attempts += 1;
     let (status, start, error) = match outcome {
