@@ -10,7 +10,7 @@ use hubbub_core::{
     access_tokens::AccessToken,
     events::{
         Event, EventKind,
-        cursor::{self, Cursor, CursorKey, MARGIN},
+        cursor::{self, Cursor, CursorKey, MARGIN, Owner},
     },
     input::Identity,
     sid::{AccountSid, ChannelSid, ServiceSid},
@@ -47,6 +47,8 @@ pub(crate) struct Client {
     pub(crate) identity: Identity,
     pub(crate) base: BaseUrl,
     cursors: CursorKey,
+    /// Whose its cursors are.
+    owner: Owner,
     /// One permit a send in flight: who takes them all has waited for every send before.
     pub(crate) sends: Arc<Semaphore>,
     /// The same for reports of read horizons.
@@ -120,6 +122,7 @@ impl Client {
             identity: token.identity.clone(),
             base,
             cursors,
+            owner: Owner::new(token.service, token.identity.as_str()),
             sends: Arc::new(Semaphore::new(SENDS_IN_FLIGHT as usize)),
             reports: Arc::new(Semaphore::new(REPORTS_IN_FLIGHT as usize)),
             token: TokenLife::new(token),
@@ -162,16 +165,30 @@ impl Client {
 
     /// Delivers a live event, or holds it back while the client catches up.
     pub(crate) fn deliver(&self, encoded: &Encoded, kind: EventKind, watermark: Timestamp) {
+        self.deliver_all([(encoded, kind)], watermark);
+    }
+
+    /// Delivers live events that came at once, or holds them back while the client catches up.
+    pub(crate) fn deliver_all<'a>(
+        &self,
+        events: impl IntoIterator<Item = (&'a Encoded, EventKind)>,
+        watermark: Timestamp,
+    ) {
         let mut state = self.state.lock();
-        if let Some(held) = &mut state.held {
-            if held.events.len() < MOST_HELD {
-                held.events.push((Arc::clone(&encoded.event), kind));
-            } else {
-                self.socket.close_transport();
-            }
+        let state = &mut *state;
+        let Some(held) = &mut state.held else {
+            let packets = events
+                .into_iter()
+                .filter_map(|(encoded, kind)| self.packet(&mut state.recent, encoded, kind, watermark));
+            self.socket.send_all(packets);
             return;
+        };
+        for (encoded, kind) in events {
+            if held.events.len() == MOST_HELD {
+                return self.socket.close_transport();
+            }
+            held.events.push((Arc::clone(&encoded.event), kind));
         }
-        self.send(&mut state, encoded, kind, watermark);
     }
 
     /// Tells something besides channels' events, and where the client stands then.
@@ -239,10 +256,7 @@ impl Client {
             return None;
         }
         let recent = replayed.recent.iter().map(|(tag, seq)| (*tag, *seq));
-        Some(
-            self.cursors
-                .encode(self.service, self.identity.as_str(), replayed.watermark, recent),
-        )
+        Some(self.cursors.encode(self.owner, replayed.watermark, recent))
     }
 
     /// Lets live events through, those held back first.
@@ -256,7 +270,9 @@ impl Client {
                 continue;
             }
             let encoded = Encoded::new(event);
-            self.send(&mut state, &encoded, kind, watermark);
+            if let Some(packet) = self.packet(&mut state.recent, &encoded, kind, watermark) {
+                self.socket.send(packet);
+            }
         }
     }
 
@@ -270,52 +286,65 @@ impl Client {
         true
     }
 
-    fn send(&self, state: &mut State, encoded: &Encoded, kind: EventKind, watermark: Timestamp) {
+    /// The packet that tells a live event, of which the client is told from now on. `None` for what it knows by an ack.
+    fn packet(
+        &self,
+        recent: &mut SmallVec<[Recent; 2]>,
+        encoded: &Encoded,
+        kind: EventKind,
+        watermark: Timestamp,
+    ) -> Option<Outgoing> {
         let event = &encoded.event;
-        if let (Some(channel), Some(seq)) = (event.channel, event.seq) {
-            note(
-                &mut state.recent,
-                Recent {
-                    tag: cursor::tag(channel),
-                    seq,
-                    at: event.at,
-                },
-                watermark,
-            );
-            // Its own sends are noted and not sent: the cursor of the next event covers them.
-            if self.sent(event) {
-                return;
-            }
-            let Some(head) = encoded.open(&self.socket, &self.base, kind) else {
-                return;
-            };
-            let cursor = self.cursor_of(state, watermark);
-            let offset = if self.recovers {
-                format!(",\"{cursor}\"")
-            } else {
-                String::new()
-            };
-            self.socket
-                .send(Outgoing::shared(head).with_tail(format!(",\"cursor\":\"{cursor}\"}}{offset}]")));
-        } else if let Some(whole) = encoded.whole(&self.socket, &self.base, kind) {
-            let message = Outgoing::shared(whole);
-            self.socket.send(if event.is_volatile() {
+        let (Some(channel), Some(seq)) = (event.channel, event.seq) else {
+            let message = Outgoing::shared(encoded.whole(&self.socket, &self.base, kind)?);
+            return Some(if event.is_volatile() {
                 message.volatile()
             } else {
                 message
             });
+        };
+        note(
+            recent,
+            Recent {
+                tag: cursor::tag(channel),
+                seq,
+                at: event.at,
+            },
+            watermark,
+        );
+        // Its own sends are noted and not sent: the cursor of the next event covers them.
+        if self.sent(event) {
+            return None;
         }
+        let head = encoded.open(&self.socket, &self.base, kind)?;
+        Some(Outgoing::shared(head).with_tail(self.ending(recent, watermark)))
+    }
+
+    /// How the packet of a live event ends: with the cursor, and once more with it as the offset.
+    fn ending(&self, recent: &[Recent], watermark: Timestamp) -> Box<str> {
+        const BEFORE: &str = ",\"cursor\":\"";
+        let length = cursor::encoded_length(recent.len());
+        let offset = if self.recovers { length + 3 } else { 0 };
+        // No byte more than it has, which is what a box keeps: making it shorter would be another allocation.
+        let mut text = String::with_capacity(BEFORE.len() + length + "\"}]".len() + offset);
+        text.push_str(BEFORE);
+        let recent = recent.iter().map(|recent| (recent.tag, recent.seq));
+        self.cursors.write(self.owner, watermark, recent, &mut text);
+        text.push_str("\"}");
+        if self.recovers {
+            text.push_str(",\"");
+            text.extend_from_within(BEFORE.len()..BEFORE.len() + length);
+            text.push('"');
+        }
+        text.push(']');
+        text.into_boxed_str()
     }
 
     /// Where the client stands.
     pub(crate) fn cursor(&self, watermark: Timestamp) -> String {
-        self.cursor_of(&self.state.lock(), watermark)
-    }
-
-    fn cursor_of(&self, state: &State, watermark: Timestamp) -> String {
+        let state = self.state.lock();
         let recent = state.recent.iter().map(|recent| (recent.tag, recent.seq));
-        self.cursors
-            .encode(self.service, self.identity.as_str(), watermark, recent)
+        self.cursors.encode(self.owner, watermark, recent)
     }
 
     /// Takes over what a cursor of the client's says that it has: of channels that it has left too.

@@ -10,6 +10,7 @@ use std::{collections::HashMap, time::Duration};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use siphasher::sip::SipHasher24;
+use smallvec::SmallVec;
 use subtle::ConstantTimeEq;
 
 use super::log::{self, Stretch};
@@ -31,6 +32,16 @@ const VERSION: u8 = 1;
 /// Version, owner and watermark.
 const HEAD_BYTES: usize = 17;
 const MAC_BYTES: usize = 8;
+/// A channel's tag and `seq`.
+const CHANNEL_BYTES: usize = 16;
+/// Room for a cursor with a few channels.
+pub(super) const USUAL_BYTES: usize = HEAD_BYTES + MAC_BYTES + 5 * CHANNEL_BYTES;
+
+/// How long a cursor with so many channels is, in characters.
+#[must_use]
+pub fn encoded_length(channels: usize) -> usize {
+    ((HEAD_BYTES + MAC_BYTES + channels * CHANNEL_BYTES) * 4).div_ceil(3)
+}
 
 /// Where a client stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,9 +56,20 @@ pub struct Cursor {
 #[derive(Clone)]
 pub struct CursorKey(SipHasher24);
 
-/// Whose a cursor is.
-pub(super) fn owner(service: ServiceSid, identity: &str) -> u64 {
-    Topic::user(service, identity).0
+/// Whose a cursor is: a user, hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner(u64);
+
+impl Owner {
+    /// The owner of this user's cursors.
+    #[must_use]
+    pub fn new(service: ServiceSid, identity: &str) -> Self {
+        Self(Topic::user(service, identity).0)
+    }
+
+    pub(super) fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
 }
 
 /// A channel's tag in cursors: the random half of its UUID.
@@ -68,10 +90,9 @@ impl CursorKey {
     }
 
     /// Appends the MAC.
-    pub(super) fn sign(&self, mut bytes: Vec<u8>) -> Vec<u8> {
-        let mac = self.mac(&bytes);
+    pub(super) fn sign(&self, bytes: &mut SmallVec<[u8; USUAL_BYTES]>) {
+        let mac = self.mac(bytes);
         bytes.extend_from_slice(&mac);
-        bytes
     }
 
     /// What stands before the MAC, when that is ours.
@@ -84,20 +105,33 @@ impl CursorKey {
     #[must_use]
     pub fn encode(
         &self,
-        service: ServiceSid,
-        identity: &str,
+        owner: Owner,
         watermark: Timestamp,
         recent: impl IntoIterator<Item = (u64, i64)>,
     ) -> String {
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + MAC_BYTES + 16);
+        let mut text = String::new();
+        self.write(owner, watermark, recent, &mut text);
+        text
+    }
+
+    /// Appends what [`CursorKey::encode`] makes to a text, which grows by [`encoded_length`].
+    pub fn write(
+        &self,
+        owner: Owner,
+        watermark: Timestamp,
+        recent: impl IntoIterator<Item = (u64, i64)>,
+        text: &mut String,
+    ) {
+        let mut bytes = SmallVec::<[u8; USUAL_BYTES]>::new();
         bytes.push(VERSION);
-        bytes.extend_from_slice(&owner(service, identity).to_be_bytes());
+        bytes.extend_from_slice(&owner.to_bytes());
         bytes.extend_from_slice(&watermark.0.to_be_bytes());
         for (tag, seq) in recent {
             bytes.extend_from_slice(&tag.to_be_bytes());
             bytes.extend_from_slice(&seq.to_be_bytes());
         }
-        BASE64_URL_SAFE_NO_PAD.encode(self.sign(bytes))
+        self.sign(&mut bytes);
+        BASE64_URL_SAFE_NO_PAD.encode_string(&bytes, text);
     }
 
     /// Reads a cursor; `None` when it is unreadable, not ours, or another user's.
@@ -109,7 +143,7 @@ impl CursorKey {
         };
         let (given, rest) = rest.split_first_chunk::<8>()?;
         let (watermark, rest) = rest.split_first_chunk::<8>()?;
-        if u64::from_be_bytes(*given) != owner(service, identity) {
+        if *given != Owner::new(service, identity).to_bytes() {
             return None;
         }
         let (pairs, []) = rest.as_chunks::<16>() else {
@@ -315,7 +349,8 @@ mod tests {
         let key = CursorKey::new(&Vault::new([1; 32]));
         let service = ServiceSid::generate();
         let channel = ChannelSid::generate();
-        let text = key.encode(service, "alice", Timestamp(77), [(tag(channel), 5)]);
+        let text = key.encode(Owner::new(service, "alice"), Timestamp(77), [(tag(channel), 5)]);
+        assert_eq!(text.len(), encoded_length(1));
         let cursor = key.decode(&text, service, "alice").unwrap();
         assert_eq!(cursor.watermark, Timestamp(77));
         assert_eq!(cursor.recent.get(&tag(channel)), Some(&5));

@@ -194,20 +194,19 @@ impl Publisher {
         let sink = Arc::new(OnceLock::<Arc<dyn EventSink>>::new());
         let local = Arc::clone(&sink);
         tokio::spawn(async move {
-            while let Some(work) = incoming.recv().await {
-                if let Work::Committed(committed) = &work {
-                    readers.committed(&committed.events);
-                }
+            let mut batch = Vec::with_capacity(BATCH);
+            while incoming.recv_many(&mut batch, BATCH).await > 0 {
                 if let Some(sink) = local.get() {
-                    match &work {
-                        Work::Committed(committed) => sink.deliver(&committed.events),
-                        Work::Volatile(events) => sink.deliver(events),
-                        Work::Control(control) => sink.control(control),
-                    }
+                    tell(sink.as_ref(), &batch);
                 }
-                // A full backlog means that the broker is away or slow: the outbox row and the deliveries' due
-                // times remain, and the sweepers in the workers take over.
-                let _ = onward.try_send(work);
+                for work in batch.drain(..) {
+                    if let Work::Committed(committed) = &work {
+                        readers.committed(&committed.events);
+                    }
+                    // A full backlog means that the broker is away or slow: the outbox row and the deliveries' due
+                    // times remain, and the sweepers in the workers take over.
+                    let _ = onward.try_send(work);
+                }
             }
         });
         tokio::spawn(
@@ -267,6 +266,23 @@ impl Publisher {
     pub fn control(&self, control: Control) {
         let _ = self.queue.send(Work::Control(control));
     }
+}
+
+/// Tells this process's sockets what was committed, as much at once as there is: a socket that gets many events gets
+/// them together.
+fn tell(sink: &dyn EventSink, batch: &[Work]) {
+    let mut events: Vec<Arc<Event>> = Vec::new();
+    for work in batch {
+        match work {
+            Work::Committed(committed) => events.extend_from_slice(&committed.events),
+            Work::Volatile(volatile) => events.extend_from_slice(volatile),
+            Work::Control(control) => {
+                sink.deliver(&std::mem::take(&mut events));
+                sink.control(control);
+            }
+        }
+    }
+    sink.deliver(&events);
 }
 
 /// The second stage, which may wait for the broker.

@@ -3,7 +3,9 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
-use super::cursor::{CursorKey, owner};
+use smallvec::SmallVec;
+
+use super::cursor::{CursorKey, Owner};
 use crate::sid::ServiceSid;
 
 /// How a private id begins. No cursor begins so, and therefore neither passes for the other.
@@ -13,10 +15,12 @@ impl CursorKey {
     /// Writes the private id of this user's socket: its public id, which nobody else can come back under.
     #[must_use]
     pub fn seal_socket(&self, service: ServiceSid, identity: &str, id: &str) -> String {
-        let mut bytes = vec![KIND];
-        bytes.extend_from_slice(&owner(service, identity).to_be_bytes());
+        let mut bytes = SmallVec::new();
+        bytes.push(KIND);
+        bytes.extend_from_slice(&Owner::new(service, identity).to_bytes());
         bytes.extend_from_slice(id.as_bytes());
-        BASE64_URL_SAFE_NO_PAD.encode(self.sign(bytes))
+        self.sign(&mut bytes);
+        BASE64_URL_SAFE_NO_PAD.encode(&bytes)
     }
 
     /// Reads a private id; `None` when it is unreadable, not ours, or another user's.
@@ -27,7 +31,7 @@ impl CursorKey {
             return None;
         };
         let (given, id) = rest.split_first_chunk::<8>()?;
-        if u64::from_be_bytes(*given) != owner(service, identity) {
+        if *given != Owner::new(service, identity).to_bytes() {
             return None;
         }
         String::from_utf8(id.to_vec()).ok()
@@ -67,7 +71,7 @@ mod tests {
     fn a_cursor_is_no_private_id_and_a_private_id_no_cursor() {
         let key = CursorKey::new(&Vault::new([1; 32]));
         let service = ServiceSid::generate();
-        let cursor = key.encode(service, "alice", Timestamp(77), []);
+        let cursor = key.encode(Owner::new(service, "alice"), Timestamp(77), []);
         assert_eq!(key.open_socket(&cursor, service, "alice"), None);
         let pid = key.seal_socket(service, "alice", "12345678");
         assert_eq!(key.decode(&pid, service, "alice"), None);

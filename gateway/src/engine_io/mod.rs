@@ -9,6 +9,7 @@
 mod close;
 mod config;
 mod cors;
+mod gather;
 mod handshake;
 mod heartbeat;
 mod ledger;

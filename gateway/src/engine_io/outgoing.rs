@@ -92,6 +92,11 @@ impl Outgoing {
         self.volatile
     }
 
+    /// Whether it is an answer, or the connection's own business: something that is not said to many.
+    pub(super) fn is_urgent(&self) -> bool {
+        !self.shared
+    }
+
     fn tail(&self) -> &str {
         self.tail.as_deref().unwrap_or_default()
     }

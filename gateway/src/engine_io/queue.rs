@@ -34,6 +34,7 @@ pub(super) struct OutboundQueue {
     messages: VecDeque<Outgoing>,
     bytes: usize,
     volatile: usize,
+    urgent: usize,
     /// So many bytes of the first message's frames have been sent.
     sent: usize,
     /// Since when the first message waits, or when the transport last took something.
@@ -72,6 +73,7 @@ impl OutboundQueue {
             messages: VecDeque::new(),
             bytes: 0,
             volatile: 0,
+            urgent: 0,
             sent: 0,
             since: None,
             charge: Charge::new(ledger),
@@ -93,6 +95,12 @@ impl OutboundQueue {
 
     pub(super) fn is_empty(&self) -> bool {
         self.messages.is_empty()
+    }
+
+    /// Whether what waits may wait a little longer for more of its kind: nothing urgent, nothing half sent, and less
+    /// than fills a write.
+    pub(super) fn may_gather(&self, target: usize) -> bool {
+        self.urgent == 0 && self.sent == 0 && self.bytes < target
     }
 
     pub(super) fn push(&mut self, message: Outgoing, limit: usize) -> Pushed {
@@ -122,6 +130,7 @@ impl OutboundQueue {
     fn count(&mut self, message: &Outgoing) {
         self.bytes += message.cost();
         self.volatile += usize::from(message.is_volatile());
+        self.urgent += usize::from(message.is_urgent());
         self.charge.set(self.charge.bytes() + message.held());
     }
 
@@ -157,6 +166,7 @@ impl OutboundQueue {
             .iter()
             .filter(|message| message.is_volatile())
             .count();
+        self.urgent = self.messages.iter().filter(|message| message.is_urgent()).count();
         self.charge.set(self.messages.iter().map(Outgoing::held).sum());
         if self.messages.is_empty() {
             self.since = None;
@@ -167,6 +177,7 @@ impl OutboundQueue {
         let message = self.messages.pop_front()?;
         self.bytes -= message.cost();
         self.volatile -= usize::from(message.is_volatile());
+        self.urgent -= usize::from(message.is_urgent());
         self.charge.set(self.charge.bytes() - message.held());
         if self.messages.is_empty() && self.messages.capacity() > RETAINED_CAPACITY {
             self.messages = VecDeque::new();

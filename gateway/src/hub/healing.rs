@@ -77,7 +77,7 @@ impl Hub {
                     let mut room = room.lock();
                     // The room may stand behind a trimmed stretch of the log.
                     room.skip_to(event.seq.unwrap_or(0) - 1);
-                    room.take(Arc::clone(&event), self.watermark(), &|event| {
+                    room.take([Arc::clone(&event)], self.watermark(), &|event| {
                         self.newcomers(event)
                     });
                 }

@@ -37,7 +37,7 @@ use self::{
     buckets::Buckets,
     encoded::Encoded,
     presence::Presence,
-    room::{Followup, Room},
+    room::{Followup, Room, moves_clients},
 };
 use crate::{
     GatewayConfig,
@@ -226,18 +226,39 @@ impl Hub {
             .unwrap_or_default()
     }
 
-    /// Takes events, from this process or another.
+    /// Takes events, from this process or another, in order. What is said in one channel and moves nobody is told
+    /// together, so that a client gets all of it at once; the order between channels is not promised to anybody.
     pub(crate) fn take(self: &Arc<Self>, events: &[Arc<Event>]) {
+        let mut said: Vec<(RoomKey, &Arc<Event>)> = Vec::new();
         for event in events {
             match (event.channel, event.seq) {
-                (Some(channel), Some(_)) => self.take_durable((event.service, channel), event),
+                (Some(channel), Some(_)) if !moves_clients(event.kind) => {
+                    said.push(((event.service, channel), event));
+                    continue;
+                }
+                _ => self.take_said(&mut said),
+            }
+            match (event.channel, event.seq) {
+                (Some(channel), Some(_)) => self.take_move((event.service, channel), event),
                 (Some(channel), None) => self.hear_typing((event.service, channel), event),
                 (None, _) => self.take_of_user(event),
             }
         }
+        self.take_said(&mut said);
     }
 
-    fn take_durable(self: &Arc<Self>, key: RoomKey, event: &Arc<Event>) {
+    fn take_said(self: &Arc<Self>, said: &mut Vec<(RoomKey, &Arc<Event>)>) {
+        said.sort_by_key(|(key, _)| *key);
+        for run in said.chunk_by(|(one, _), (other, _)| one == other) {
+            if let [(key, _), ..] = run {
+                self.take_durable(*key, run.iter().map(|(_, event)| *event));
+            }
+        }
+        said.clear();
+    }
+
+    /// Takes an event by which somebody comes or goes.
+    fn take_move(self: &Arc<Self>, key: RoomKey, event: &Arc<Event>) {
         if self.room(key).is_none() {
             if event.kind == EventKind::ChannelAdded {
                 self.tell_maker(event);
@@ -256,20 +277,30 @@ impl Hub {
                 self.heal_after_binding(key);
             }
         }
+        self.take_durable(key, [event]);
+    }
+
+    /// Takes durable events of one channel, if anybody here hears it.
+    fn take_durable<'a>(
+        self: &Arc<Self>,
+        key: RoomKey,
+        events: impl IntoIterator<Item = &'a Arc<Event>> + Clone,
+    ) {
         let Some(room) = self.room(key) else { return };
-        let (followup, empty, is_new) = {
+        let (followup, empty, before) = {
             let mut room = room.lock();
             if room.closed {
                 return;
             }
-            let is_new = event.seq > Some(room.last_seq());
-            let followup = room.take(Arc::clone(event), self.watermark(), &|event| {
-                self.newcomers(event)
-            });
-            (followup, room.is_empty(), is_new)
+            let before = room.last_seq();
+            let news = events.clone().into_iter().map(Arc::clone);
+            let followup = room.take(news, self.watermark(), &|event| self.newcomers(event));
+            (followup, room.is_empty(), before)
         };
-        if is_new {
-            self.typing_is_over(key, event);
+        for event in events {
+            if event.seq > Some(before) {
+                self.typing_is_over(key, event);
+            }
         }
         if empty {
             self.close_if_empty(key);

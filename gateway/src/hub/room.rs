@@ -17,6 +17,14 @@ struct Seat {
     after: i64,
 }
 
+/// Whether by an event of this kind clients come into the room, or go, or there is a room at all.
+pub(crate) fn moves_clients(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::ChannelAdded | EventKind::ChannelRemoved | EventKind::MemberJoined | EventKind::MemberLeft
+    )
+}
+
 /// The local end of a channel.
 pub(crate) struct Room {
     /// The last event that was delivered.
@@ -80,26 +88,31 @@ impl Room {
         }
     }
 
-    /// Takes a durable event: delivers it when it is the next one, with those that waited for it; keeps it when
-    /// something is missing before it; ignores it when it was delivered. `newcomers` are the clients of whoever
-    /// joins by a given event.
+    /// Takes durable events: delivers those that are the next ones, with those that waited for them; keeps them when
+    /// something is missing before them; ignores what was delivered. `newcomers` are the clients of whoever joins by a
+    /// given event.
     pub(crate) fn take(
         &mut self,
-        event: Arc<Event>,
+        events: impl IntoIterator<Item = Arc<Event>>,
         watermark: Timestamp,
         newcomers: &impl Fn(&Event) -> Vec<Arc<Client>>,
     ) -> Followup {
-        let Some(seq) = event.seq else {
-            return Followup::Nothing;
-        };
-        if seq <= self.last_seq {
-            return Followup::Nothing;
+        for event in events {
+            if let Some(seq) = event.seq.filter(|seq| *seq > self.last_seq) {
+                self.waiting.insert(seq, event);
+            }
         }
-        self.waiting.insert(seq, event);
+        let mut run = Vec::new();
         while let Some(next) = self.waiting.remove(&(self.last_seq + 1)) {
             self.last_seq += 1;
-            self.fan_out(next, watermark, newcomers);
+            if moves_clients(next.kind) {
+                self.tell_all(&std::mem::take(&mut run), watermark);
+                self.fan_out(next, watermark, newcomers);
+            } else {
+                run.push(Encoded::new(next));
+            }
         }
+        self.tell_all(&run, watermark);
         if self.waiting.is_empty() || self.healing {
             return Followup::Nothing;
         }
@@ -111,6 +124,20 @@ impl Room {
     pub(crate) fn skip_to(&mut self, seq: i64) {
         self.last_seq = self.last_seq.max(seq);
         self.waiting = self.waiting.split_off(&(self.last_seq + 1));
+    }
+
+    /// Tells events between which nobody comes or goes: to one client after the other, to each all of them.
+    fn tell_all(&self, run: &[Encoded], watermark: Timestamp) {
+        if run.is_empty() {
+            return;
+        }
+        for seat in &self.seats {
+            let news = run
+                .iter()
+                .filter(|encoded| encoded.event.seq > Some(seat.after))
+                .map(|encoded| (encoded, encoded.event.kind));
+            seat.client.deliver_all(news, watermark);
+        }
     }
 
     fn fan_out(

@@ -93,7 +93,17 @@ impl Socket {
     /// let in yet or is gone, a volatile packet found no room, or there was no room at all, which ends the
     /// connection.
     pub fn send(&self, message: Outgoing) -> bool {
-        self.is_connected() && self.0.session.send(message)
+        self.is_let_in() && self.0.session.send(message)
+    }
+
+    /// Queues several packets that belong together: the client gets them with as few writes as possible. False as in
+    /// [`Self::send`] for any of them.
+    pub fn send_all(&self, messages: impl IntoIterator<Item = Outgoing>) -> bool {
+        self.is_let_in() && self.0.session.send_all(messages)
+    }
+
+    fn is_let_in(&self) -> bool {
+        self.0.status.load(Ordering::Acquire) == CONNECTED
     }
 
     /// Encodes and queues an event with one argument. False as in [`Self::send`], or when `data` cannot be JSON.
@@ -142,7 +152,7 @@ impl Socket {
     /// Whether packets can be sent.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.0.status.load(Ordering::Acquire) == CONNECTED && self.0.session.is_open()
+        self.is_let_in() && self.0.session.is_open()
     }
 
     /// How much waits to be sent on the connection, in bytes.

@@ -41,6 +41,9 @@ const CLIENT_CLOSE_GRACE: Duration = Duration::from_millis(100);
 /// After this a closing WebSocket is forgotten, whatever its task does.
 const WEBSOCKET_CLOSE_GRACE: Duration = Duration::from_secs(15);
 
+/// About the size of one write to a WebSocket, in bytes.
+pub(super) const WRITE: usize = 64 * 1024;
+
 /// What runs on top of a session. No method may block.
 pub trait SessionHandler: Send + Sync + 'static {
     /// A message arrived. Called in the order of arrival.
@@ -104,6 +107,8 @@ struct State {
     handler: Option<Arc<dyn SessionHandler>>,
     /// Wakes whoever waits for output: the parked GET or the idle WebSocket.
     output: Option<Waker>,
+    /// The WebSocket lets events gather: it comes for them by itself, and is woken for what is more urgent.
+    is_gathering: bool,
     /// Wakes a WebSocket that waits for something else, when the session ends.
     watcher: Option<Waker>,
     is_parked: bool,
@@ -137,6 +142,7 @@ impl Session {
             heartbeat: Heartbeat::start(config.ping_interval, config.ping_timeout, Instant::now()),
             handler: None,
             output: None,
+            is_gathering: false,
             watcher: None,
             is_parked: false,
             is_posting: false,
@@ -189,30 +195,41 @@ impl Session {
     /// Queues a message. False when it will not be sent: the session is over, the message was volatile and
     /// there was no room, or there was no room at all, which ends the session ([`CloseReason::SlowConsumer`]).
     pub fn send(&self, message: Outgoing) -> bool {
-        if message.is_volatile() && self.registry.ledger().is_over() {
-            return false;
-        }
+        self.send_all([message])
+    }
+
+    /// Queues several messages at once. False as in [`Self::send`] for any of them.
+    pub fn send_all(&self, messages: impl IntoIterator<Item = Outgoing>) -> bool {
         let mut state = self.state.lock();
         if !matches!(state.phase, Phase::Open) {
             return false;
         }
-        match state.queue.push(message, self.config().queue_limit) {
-            Pushed::Queued => {
-                let waker = state.output.take();
-                drop(state);
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-                self.registry.relieve();
-                true
+        let (mut queued, mut all) = (false, true);
+        for message in messages {
+            if message.is_volatile() && self.registry.ledger().is_over() {
+                all = false;
+                continue;
             }
-            Pushed::Dropped => false,
-            Pushed::Overflow => {
-                drop(state);
-                self.close(CloseReason::SlowConsumer);
-                false
+            match state.queue.push(message, self.config().queue_limit) {
+                Pushed::Queued => queued = true,
+                Pushed::Dropped => all = false,
+                Pushed::Overflow => {
+                    drop(state);
+                    self.close(CloseReason::SlowConsumer);
+                    return false;
+                }
             }
         }
+        if queued {
+            let waits = state.is_gathering && state.queue.may_gather(WRITE);
+            let waker = if waits { None } else { state.output.take() };
+            drop(state);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            self.registry.relieve();
+        }
+        all
     }
 
     /// Ends the session; only the first call counts. [`CloseReason::ServerClose`] lets the client have what

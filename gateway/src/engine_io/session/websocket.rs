@@ -1,23 +1,24 @@
 //! The session's side of a WebSocket: the upgrade, and handing out what waits.
 
 use std::{
+    mem,
     task::{Context, Poll},
     time::Instant,
 };
 
 use super::{
-    CloseReason, Phase, Session, Transport,
+    CloseReason, Phase, Session, Transport, WRITE,
     polling::{NOOP_DELAY, NOOP_PAUSE},
     wake,
 };
-use crate::engine_io::queue::Chunk;
+use crate::engine_io::{gather, queue::Chunk};
 
 /// What a WebSocket gets when it asks for output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine_io) enum Fill {
     /// Frames were written.
     Data,
-    /// Nothing waits; the task will be woken.
+    /// Nothing waits, or nothing that may not wait for more; the task will be woken.
     Idle,
     /// Everything was handed out and the session is over.
     Over(CloseReason),
@@ -81,17 +82,26 @@ impl Session {
         true
     }
 
-    /// Writes about `target` bytes of waiting frames, or leaves the waker.
+    /// Writes about [`WRITE`] bytes of waiting frames, or leaves the waker. With `gathers`, what is not urgent
+    /// waits for more, once.
     pub(in crate::engine_io) fn fill_frames(
         &self,
         cx: &Context<'_>,
-        target: usize,
+        gathers: bool,
         chunk: &mut Chunk,
     ) -> Fill {
         let mut state = self.state.lock();
+        let is_open = matches!(state.phase, Phase::Open);
+        let has_gathered = mem::take(&mut state.is_gathering);
+        if gathers && !has_gathered && is_open && !state.queue.is_empty() && state.queue.may_gather(WRITE) {
+            state.is_gathering = true;
+            state.output = Some(cx.waker().clone());
+            gather::wake_soon(cx.waker());
+            return Fill::Idle;
+        }
         let binary_as_text = state.binary_as_text;
         let before = chunk.bytes.len();
-        state.queue.drain_frames(target, binary_as_text, chunk);
+        state.queue.drain_frames(WRITE, binary_as_text, chunk);
         if chunk.bytes.len() > before {
             return Fill::Data;
         }

@@ -18,15 +18,16 @@ use tokio::{
 
 use super::frame::{self, FrameError, FrameReader, Incoming};
 use crate::engine_io::{
+    gather::Warmth,
     queue::Chunk,
-    session::{Fill, Session},
+    session::{Fill, Session, WRITE},
 };
 
-/// Size of one read, and about the size of one write.
-const CHUNK: usize = 64 * 1024;
+/// Size of one read.
+const READ: usize = 64 * 1024;
 
 /// A write buffer that had to hold a giant message is not kept.
-const MAX_RETAINED: usize = 4 * CHUNK;
+const MAX_RETAINED: usize = 4 * WRITE;
 
 /// How long a peer may take to read our last words.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -53,6 +54,7 @@ pub(super) struct Link {
     reader: FrameReader,
     /// The kernel took no more; it says when it does again.
     is_blocked: bool,
+    warmth: Warmth,
     /// The rest of a pong, which the kernel did not take.
     unsent: Vec<u8>,
     /// The payload of the latest ping; the earlier ones need no answer of their own (RFC 6455, 5.5.3).
@@ -68,6 +70,7 @@ impl Link {
             io,
             reader: FrameReader::new(early, max_payload),
             is_blocked: false,
+            warmth: Warmth::default(),
             unsent: Vec::new(),
             pong: None,
         }
@@ -87,7 +90,7 @@ impl Link {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut buffer = READ_BUFFER.take();
-        buffer.resize(CHUNK, 0);
+        buffer.resize(READ, 0);
         let mut read = ReadBuf::new(&mut buffer);
         let result = Pin::new(&mut self.io).poll_read(cx, &mut read);
         self.reader.extend(read.filled());
@@ -105,7 +108,7 @@ impl Link {
     }
 
     /// Writes what waits for this session, as much as possible with one call into the kernel. Ready with
-    /// [`Fill::Idle`] when all is written, pending while the peer does not read.
+    /// [`Fill::Idle`] when all is written or gathers, pending while the peer does not read.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, session: &Session) -> Poll<io::Result<Fill>> {
         loop {
             if self.is_blocked {
@@ -131,7 +134,7 @@ impl Link {
         chunk: &mut Chunk,
     ) -> Poll<io::Result<Option<Fill>>> {
         chunk.bytes.extend_from_slice(&self.unsent);
-        let fill = session.fill_frames(cx, CHUNK, chunk);
+        let fill = session.fill_frames(cx, self.warmth.gathers(), chunk);
         let messages_end = chunk.bytes.len();
         if let Some(payload) = &self.pong {
             frame::write_pong(payload, &mut chunk.bytes);
@@ -145,6 +148,7 @@ impl Link {
             Poll::Pending => Ok(0),
         }?;
         self.is_blocked = written < chunk.bytes.len();
+        self.warmth.wrote();
         self.unsent.drain(..written.min(self.unsent.len()));
         if written < messages_end {
             session.put_back(chunk, written);
