@@ -97,7 +97,10 @@ impl Charge {
     }
 
     pub(super) fn set(&mut self, bytes: usize) {
-        if bytes >= self.bytes {
+        if bytes == self.bytes {
+            return;
+        }
+        if bytes > self.bytes {
             self.ledger.bytes.fetch_add(bytes - self.bytes, Ordering::Relaxed);
         } else {
             self.ledger.bytes.fetch_sub(self.bytes - bytes, Ordering::Relaxed);

@@ -15,6 +15,10 @@ pub(super) const MAX_POLLING_PACKETS: usize = 16;
 /// a client that does not read; so little fits into the kernel's.
 const POLLING_TARGET: usize = 16 * 1024;
 
+/// So much of what a client holds up is not counted in the ledger: who reads holds up less, and the ledger is one place
+/// that all threads write to.
+const UNCOUNTED: usize = 1024;
+
 /// A freed queue keeps room for this many messages at most.
 const RETAINED_CAPACITY: usize = 8;
 
@@ -39,6 +43,8 @@ pub(super) struct OutboundQueue {
     sent: usize,
     /// Since when the first message waits, or when the transport last took something.
     since: Option<Instant>,
+    /// The memory of the messages.
+    held: usize,
     charge: Charge,
 }
 
@@ -53,9 +59,16 @@ pub(super) struct Chunk {
     /// So much of the first one had been sent before.
     sent: usize,
     since: Option<Instant>,
+    /// They waited for something else than their turn: for the client to read, or for more of their kind.
+    pub(super) is_excused: bool,
 }
 
 impl Chunk {
+    /// Since when the first message waits, if it does for nothing but its turn.
+    pub(super) fn waits_for_its_turn_since(&self) -> Option<Instant> {
+        self.since.filter(|_| !self.is_excused)
+    }
+
     /// Forgets what was written; keeps the buffers for the next connection, unless one had to hold a giant message.
     pub(super) fn recycle(&mut self, most: usize) {
         self.messages.clear();
@@ -63,7 +76,7 @@ impl Chunk {
         if self.bytes.capacity() > most {
             self.bytes = Vec::new();
         }
-        (self.start, self.sent, self.since) = (0, 0, None);
+        (self.start, self.sent, self.since, self.is_excused) = (0, 0, None, false);
     }
 }
 
@@ -76,6 +89,7 @@ impl OutboundQueue {
             urgent: 0,
             sent: 0,
             since: None,
+            held: 0,
             charge: Charge::new(ledger),
         }
     }
@@ -86,7 +100,12 @@ impl OutboundQueue {
 
     /// The memory that is freed when the client does not wait any more.
     pub(super) fn held(&self) -> usize {
-        self.charge.bytes()
+        self.held
+    }
+
+    fn hold(&mut self, held: usize) {
+        self.held = held;
+        self.charge.set(if held > UNCOUNTED { held } else { 0 });
     }
 
     pub(super) fn waits_since(&self) -> Option<Instant> {
@@ -131,7 +150,7 @@ impl OutboundQueue {
         self.bytes += message.cost();
         self.volatile += usize::from(message.is_volatile());
         self.urgent += usize::from(message.is_urgent());
-        self.charge.set(self.charge.bytes() + message.held());
+        self.hold(self.held + message.held());
     }
 
     /// Drops the messages that may be dropped, but for one that the client has the beginning of.
@@ -167,7 +186,7 @@ impl OutboundQueue {
             .filter(|message| message.is_volatile())
             .count();
         self.urgent = self.messages.iter().filter(|message| message.is_urgent()).count();
-        self.charge.set(self.messages.iter().map(Outgoing::held).sum());
+        self.hold(self.messages.iter().map(Outgoing::held).sum());
         if self.messages.is_empty() {
             self.since = None;
         }
@@ -178,7 +197,7 @@ impl OutboundQueue {
         self.bytes -= message.cost();
         self.volatile -= usize::from(message.is_volatile());
         self.urgent -= usize::from(message.is_urgent());
-        self.charge.set(self.charge.bytes() - message.held());
+        self.hold(self.held - message.held());
         if self.messages.is_empty() && self.messages.capacity() > RETAINED_CAPACITY {
             self.messages = VecDeque::new();
         }

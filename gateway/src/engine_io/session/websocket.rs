@@ -11,7 +11,7 @@ use super::{
     polling::{NOOP_DELAY, NOOP_PAUSE},
     wake,
 };
-use crate::engine_io::{gather, queue::Chunk};
+use crate::engine_io::{gather::wake_at, queue::Chunk};
 
 /// What a WebSocket gets when it asks for output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,23 +82,29 @@ impl Session {
         true
     }
 
-    /// Writes about [`WRITE`] bytes of waiting frames, or leaves the waker. With `gathers`, what is not urgent
-    /// waits for more, once.
+    /// Writes about [`WRITE`] bytes of waiting frames, or leaves the waker. What is not urgent waits for more
+    /// until `gather`, once.
     pub(in crate::engine_io) fn fill_frames(
         &self,
         cx: &Context<'_>,
-        gathers: bool,
+        gather: Option<Instant>,
         chunk: &mut Chunk,
     ) -> Fill {
         let mut state = self.state.lock();
         let is_open = matches!(state.phase, Phase::Open);
         let has_gathered = mem::take(&mut state.is_gathering);
-        if gathers && !has_gathered && is_open && !state.queue.is_empty() && state.queue.may_gather(WRITE) {
+        if let Some(due) = gather
+            && !has_gathered
+            && is_open
+            && !state.queue.is_empty()
+            && state.queue.may_gather(WRITE)
+        {
             state.is_gathering = true;
             state.output = Some(cx.waker().clone());
-            gather::wake_soon(cx.waker());
+            wake_at(due, cx.waker());
             return Fill::Idle;
         }
+        chunk.is_excused |= has_gathered;
         let binary_as_text = state.binary_as_text;
         let before = chunk.bytes.len();
         state.queue.drain_frames(WRITE, binary_as_text, chunk);

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::frame::{self, FrameError, FrameReader, Incoming};
 use crate::engine_io::{
-    gather::Warmth,
+    gather::LastWrite,
     queue::Chunk,
     session::{Fill, Session, WRITE},
 };
@@ -54,7 +54,7 @@ pub(super) struct Link {
     reader: FrameReader,
     /// The kernel took no more; it says when it does again.
     is_blocked: bool,
-    warmth: Warmth,
+    last_write: LastWrite,
     /// The rest of a pong, which the kernel did not take.
     unsent: Vec<u8>,
     /// The payload of the latest ping; the earlier ones need no answer of their own (RFC 6455, 5.5.3).
@@ -70,7 +70,7 @@ impl Link {
             io,
             reader: FrameReader::new(early, max_payload),
             is_blocked: false,
-            warmth: Warmth::default(),
+            last_write: LastWrite::default(),
             unsent: Vec::new(),
             pong: None,
         }
@@ -111,11 +111,13 @@ impl Link {
     /// [`Fill::Idle`] when all is written or gathers, pending while the peer does not read.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, session: &Session) -> Poll<io::Result<Fill>> {
         loop {
-            if self.is_blocked {
+            let was_blocked = self.is_blocked;
+            if was_blocked {
                 ready!(self.io.poll_write_ready(cx))?;
                 self.is_blocked = false;
             }
             let mut chunk = WRITE_BUFFER.take();
+            chunk.is_excused = was_blocked;
             let written = self.poll_chunk(cx, session, &mut chunk);
             chunk.recycle(MAX_RETAINED);
             WRITE_BUFFER.set(chunk);
@@ -134,8 +136,9 @@ impl Link {
         chunk: &mut Chunk,
     ) -> Poll<io::Result<Option<Fill>>> {
         chunk.bytes.extend_from_slice(&self.unsent);
-        let fill = session.fill_frames(cx, self.warmth.gathers(), chunk);
+        let fill = session.fill_frames(cx, self.last_write.gathers_until(), chunk);
         let messages_end = chunk.bytes.len();
+        let waits_since = chunk.waits_for_its_turn_since();
         if let Some(payload) = &self.pong {
             frame::write_pong(payload, &mut chunk.bytes);
         }
@@ -147,8 +150,8 @@ impl Link {
             Poll::Ready(written) => written,
             Poll::Pending => Ok(0),
         }?;
+        self.last_write.set(waits_since);
         self.is_blocked = written < chunk.bytes.len();
-        self.warmth.wrote();
         self.unsent.drain(..written.min(self.unsent.len()));
         if written < messages_end {
             session.put_back(chunk, written);
