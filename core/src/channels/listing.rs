@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::{entities::channel, timestamp::Timestamp};
 
 /// How much earlier than its activity a channel may be listed.
-pub(crate) const SLACK: Duration = Duration::from_secs(5);
+pub(crate) const SLACK: Duration = Duration::from_secs(1);
 
 /// When something was last said in the channel, or it was made.
 pub(crate) fn activity(channel: &channel::Model) -> Timestamp {

@@ -22,10 +22,10 @@ use crate::{
 const ACTIVITY: &str = "COALESCE(c.last_message_at, c.date_created)";
 /// A user with fewer channels than this has them sorted.
 const FEW: i32 = 1_000;
-/// How many channels of the service a walk passes at most.
-const STEPS: i64 = 10_000;
-/// How many more channels of the user than the page has are looked at, since the list that is walked is not exact.
-const SPARE: usize = 250;
+/// How many channels of the service a walk passes before it looks at what it has.
+const PORTION: usize = 500;
+/// So many times as many it passes next.
+const GROWTH: usize = 4;
 
 /// Which of a user's channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,54 +136,83 @@ async fn walk(ctx: &Ctx, identity: &str, from: Option<Spot>, most: usize) -> Res
     if joined < FEW {
         return Ok(None);
     }
-    let looked_at = most + SPARE;
-    let mut sql = Sql::new("SELECT w.channel_id, w.listed_at, (SELECT ");
-    sql.push(ACTIVITY)
-        .push(" FROM channels c WHERE c.id = w.channel_id AND c.service_id = ")
-        .bind(ctx.scope());
-    sql.push(") AS activity FROM (SELECT s.channel_id, s.listed_at FROM (SELECT id AS channel_id, listed_at");
-    steps(&mut sql, ctx, from);
-    // Said in this way, Postgres looks for each membership, or takes them all and looks there, but keeps the order.
-    sql.push(" LIMIT ")
-        .bind(STEPS)
-        .push(") s WHERE (EXISTS (SELECT 1 FROM members m WHERE m.service_id = ");
-    sql.bind(ctx.scope()).push(" AND m.identity = ").bind(identity);
-    sql.push(" AND m.channel_id = s.channel_id)) IS TRUE ORDER BY s.listed_at DESC LIMIT ")
-        .bind(count(looked_at))
-        .push(") w");
-    let rows = sql.all(ctx.reader()).await?;
-    let end: Option<Timestamp> = if rows.len() == looked_at {
-        let listed = rows.iter().map(|row| row.try_get("", "listed_at"));
-        listed.collect::<Result<Vec<_>, _>>()?.into_iter().min()
-    } else {
-        end_of_walk(ctx, from).await?
-    };
-    // What was not looked at is listed there at the latest, and may have been active a little later.
-    let certain = |(_, activity): &Spot| end.is_none_or(|end| *activity >= end.plus(SLACK));
-    let mut spots: Vec<Spot> = rows.iter().map(spot).collect::<Result<_>>()?;
-    let place = |(channel, activity): Spot| (activity, channel);
-    spots.retain(|spot| certain(spot) && from.is_none_or(|from| place(*spot) < place(from)));
-    spots.sort_unstable_by_key(|spot| Reverse(place(*spot)));
-    spots.truncate(most);
-    Ok((end.is_none() || spots.len() == most).then_some(spots))
-}
-
-/// Where a walk of all its steps ends; `None` when it comes to the end of the list before.
-async fn end_of_walk(ctx: &Ctx, from: Option<Spot>) -> Result<Option<Timestamp>> {
-    let mut sql = Sql::new("SELECT listed_at");
-    steps(&mut sql, ctx, from);
-    sql.push(" LIMIT 1 OFFSET ").bind(STEPS - 1);
-    let rows = sql.all(ctx.reader()).await?;
-    Ok(rows.first().map(|row| row.try_get("", "listed_at")).transpose()?)
-}
-
-fn steps(sql: &mut Sql, ctx: &Ctx, from: Option<Spot>) {
-    sql.push(" FROM channels WHERE deleted_at IS NULL AND service_id = ")
-        .bind(ctx.scope());
-    if let Some((_, activity)) = from {
-        sql.push(" AND listed_at <= ").bind(activity);
+    // A step costs about twice what sorting one channel does.
+    let budget = usize::try_from(joined).unwrap_or(usize::MAX);
+    let (mut walked, mut portion) = (0, PORTION);
+    let mut last: Option<Step> = None;
+    let mut own: Vec<Spot> = Vec::new();
+    loop {
+        let steps = steps(ctx, identity, from, last.as_ref(), portion).await?;
+        let is_end = steps.len() < portion;
+        walked += steps.len();
+        own.extend(steps.iter().filter(|step| step.is_own).map(|step| step.spot));
+        last = steps.last().copied().or(last);
+        // What was not walked past is listed there at the latest, and may have been active a little later.
+        let end = last.filter(|_| !is_end).map(|last| last.listed_at.plus(SLACK));
+        let place = |(channel, activity): Spot| (activity, channel);
+        let mut certain: Vec<Spot> = own
+            .iter()
+            .copied()
+            .filter(|spot| end.is_none_or(|end| spot.1 >= end))
+            .filter(|spot| from.is_none_or(|from| place(*spot) < place(from)))
+            .collect();
+        if is_end || certain.len() >= most {
+            certain.sort_unstable_by_key(|spot| Reverse(place(*spot)));
+            certain.truncate(most);
+            return Ok(Some(certain));
+        }
+        // With as many of its own ahead as behind, the rest of the budget does not lead to the end of the page.
+        if walked >= budget || own.len() * (budget / walked) < most {
+            return Ok(None);
+        }
+        portion = (portion * GROWTH).min(budget - walked).max(1);
     }
-    sql.push(" ORDER BY listed_at DESC");
+}
+
+/// A channel of the service that was walked past.
+#[derive(Clone, Copy)]
+struct Step {
+    spot: Spot,
+    listed_at: Timestamp,
+    is_own: bool,
+}
+
+async fn steps(
+    ctx: &Ctx,
+    identity: &str,
+    from: Option<Spot>,
+    after: Option<&Step>,
+    most: usize,
+) -> Result<Vec<Step>> {
+    // The query for the membership yields a value, which Postgres asks for step by step, as the index has them. A
+    // condition it would turn into a table of all memberships.
+    let mut sql = Sql::new("SELECT c.id AS channel_id, c.listed_at, ");
+    sql.push(ACTIVITY)
+        .push(" AS activity, (SELECT 1 FROM members m WHERE m.service_id = ")
+        .bind(ctx.scope())
+        .push(" AND m.identity = ")
+        .bind(identity)
+        .push(" AND m.channel_id = c.id LIMIT 1) AS own FROM channels c WHERE c.deleted_at IS NULL AND c.service_id = ")
+        .bind(ctx.scope());
+    if let Some(after) = after {
+        sql.push(" AND (c.listed_at, c.id) < (");
+        sql.bind(after.listed_at).push(", ").bind(after.spot.0).push(")");
+    } else if let Some((_, activity)) = from {
+        sql.push(" AND c.listed_at <= ").bind(activity);
+    }
+    sql.push(" ORDER BY c.listed_at DESC, c.id DESC LIMIT ")
+        .bind(count(most));
+    sql.all(ctx.reader())
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(Step {
+                spot: spot(row)?,
+                listed_at: row.try_get("", "listed_at")?,
+                is_own: row.try_get::<Option<i32>>("", "own")?.is_some(),
+            })
+        })
+        .collect()
 }
 
 fn count(rows: usize) -> i64 {
