@@ -232,6 +232,7 @@ fn metrics(core: &Arc<Core>, gateway: Option<&Gateway>) -> Metrics {
         None => metrics,
         Some(gateway) => {
             let (sessions, waiting, cut_off) = (gateway.clone(), gateway.clone(), gateway.clone());
+            let (written, writes) = (gateway.clone(), gateway.clone());
             metrics
                 .with_gauge("gateway_sessions", "Open sessions of the gateway", move || {
                     gauge(sessions.sessions())
@@ -245,6 +246,16 @@ fn metrics(core: &Arc<Core>, gateway: Option<&Gateway>) -> Metrics {
                     "gateway_cut_off",
                     "Sessions that were cut off because their clients did not read",
                     move || cut_off.cut_off(),
+                )
+                .with_counter(
+                    "gateway_messages_written",
+                    "Messages that were written to WebSockets",
+                    move || written.messages_written(),
+                )
+                .with_counter(
+                    "gateway_writes",
+                    "Calls into the kernel that wrote them; one takes many messages under load",
+                    move || writes.writes(),
                 )
                 .with_gauge("gateway_sockets", "Sockets that have been let in", move || {
                     gauge(gateway.clients())

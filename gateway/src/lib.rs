@@ -101,6 +101,18 @@ impl Gateway {
         self.server.cut_off()
     }
 
+    /// How many messages were written to WebSockets.
+    #[must_use]
+    pub fn messages_written(&self) -> u64 {
+        self.server.messages_written()
+    }
+
+    /// With how many calls into the kernel: under load, one takes many messages.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.server.writes()
+    }
+
     /// Ends every session at the transport, so that clients come back elsewhere, and waits for that, at most this
     /// long.
     pub async fn shutdown(&self, bound: Duration) {

@@ -57,6 +57,9 @@ pub(crate) async fn run(bench: &Bench, options: &FanoutOptions) -> anyhow::Resul
     report.latency("delivery", &board.arrivals);
     report.figure("sends_per_s", measured.sends as f64 / measured.seconds);
     report.latency("ack", &board.acks);
+    if let Some(messages) = measured.messages_per_write {
+        report.figure("messages_per_write", messages);
+    }
     report.load(&measured);
     report.verdict(verdict);
     report.none_of("sends were refused", board.refusals());

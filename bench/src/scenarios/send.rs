@@ -60,6 +60,9 @@ pub(crate) async fn run(bench: &Bench, options: &SendOptions) -> anyhow::Result<
     if let Some(messages) = measured.messages_per_commit {
         report.figure("messages_per_commit", messages);
     }
+    if let Some(messages) = measured.messages_per_write {
+        report.figure("messages_per_write", messages);
+    }
     report.load(&measured);
     report.verdict(verdict);
     report.none_of("sends were refused", board.refusals());

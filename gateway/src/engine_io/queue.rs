@@ -69,6 +69,14 @@ impl Chunk {
         self.since.filter(|_| !self.is_excused)
     }
 
+    /// How many of the messages end within so many bytes.
+    pub(super) fn messages_within(&self, written: usize) -> usize {
+        self.messages
+            .iter()
+            .take_while(|(_, end)| *end <= written)
+            .count()
+    }
+
     /// Forgets what was written; keeps the buffers for the next connection, unless one had to hold a giant message.
     pub(super) fn recycle(&mut self, most: usize) {
         self.messages.clear();
@@ -252,11 +260,7 @@ impl OutboundQueue {
     /// Takes back what the kernel did not take of a chunk, of which it took so many bytes. The messages wait as they
     /// were, with what they share with other clients: a copy of the bytes would be this client's own.
     pub(super) fn put_back(&mut self, chunk: &mut Chunk, written: usize) {
-        let whole = chunk
-            .messages
-            .iter()
-            .take_while(|(_, end)| *end <= written)
-            .count();
+        let whole = chunk.messages_within(written);
         if whole == chunk.messages.len() {
             return;
         }

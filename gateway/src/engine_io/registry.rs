@@ -52,9 +52,36 @@ pub(super) struct Registry {
     per_peer: Mutex<HashMap<IpAddr, usize>>,
     open: AtomicUsize,
     cut_off: AtomicU64,
+    written: Written,
     is_draining: AtomicBool,
     /// The last session was removed.
     emptied: Notify,
+}
+
+/// How much went out to WebSockets, and how often the kernel was called for it.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    messages: AtomicU64,
+    writes: AtomicU64,
+}
+
+impl Written {
+    /// One call into the kernel took so many messages.
+    pub(super) fn count(&self, messages: usize) {
+        let messages = u64::try_from(messages).unwrap_or(u64::MAX);
+        self.messages.fetch_add(messages, Ordering::Relaxed);
+        self.writes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Messages.
+    pub(super) fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// Calls into the kernel.
+    pub(super) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
 }
 
 impl Registry {
@@ -68,6 +95,7 @@ impl Registry {
             per_peer: Mutex::default(),
             open: AtomicUsize::new(0),
             cut_off: AtomicU64::new(0),
+            written: Written::default(),
             is_draining: AtomicBool::new(false),
             emptied: Notify::new(),
         }
@@ -79,6 +107,11 @@ impl Registry {
 
     pub(super) fn timers(&self) -> &Arc<Timers> {
         &self.timers
+    }
+
+    /// What went out to WebSockets.
+    pub(super) fn written(&self) -> &Written {
+        &self.written
     }
 
     /// What waits for all clients.

@@ -61,6 +61,18 @@ impl EngineServer {
         self.registry.cut_off()
     }
 
+    /// How many messages were written to WebSockets.
+    #[must_use]
+    pub fn messages_written(&self) -> u64 {
+        self.registry.written().messages()
+    }
+
+    /// With how many calls into the kernel.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.registry.written().writes()
+    }
+
     /// Refuses new sessions with 503, ends all others at the transport, so that clients come back elsewhere, not all
     /// of them in one moment, and waits until they know, at most for `bound`.
     pub async fn shutdown(&self, bound: Duration) {

@@ -121,6 +121,11 @@ impl Session {
         }
     }
 
+    /// The kernel took so many messages with one call.
+    pub(in crate::engine_io) fn count_write(&self, messages: usize) {
+        self.registry.written().count(messages);
+    }
+
     /// Takes back what the kernel did not take of a chunk.
     pub(in crate::engine_io) fn put_back(&self, chunk: &mut Chunk, written: usize) {
         let mut state = self.state.lock();

@@ -153,6 +153,7 @@ impl Link {
         self.last_write.set(waits_since);
         self.is_blocked = written < chunk.bytes.len();
         self.unsent.drain(..written.min(self.unsent.len()));
+        session.count_write(chunk.messages_within(written));
         if written < messages_end {
             session.put_back(chunk, written);
         } else if self.pong.take().is_some() {
