@@ -1,9 +1,10 @@
 //! Where a reader of the stream stands.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use smallvec::SmallVec;
 
 use crate::{
-    events::cursor::{CursorKey, owner},
+    events::cursor::{CursorKey, Owner},
     sid::ServiceSid,
     timestamp::Timestamp,
 };
@@ -23,11 +24,13 @@ pub(super) struct Position {
 impl CursorKey {
     /// Writes a position in the service's stream.
     pub(super) fn seal_position(&self, service: ServiceSid, position: Position) -> String {
-        let mut bytes = vec![KIND];
-        bytes.extend_from_slice(&owner(service, "").to_be_bytes());
+        let mut bytes = SmallVec::new();
+        bytes.push(KIND);
+        bytes.extend_from_slice(&Owner::new(service, "").to_bytes());
         bytes.extend_from_slice(&position.place.to_be_bytes());
         bytes.extend_from_slice(&position.at.0.to_be_bytes());
-        BASE64_URL_SAFE_NO_PAD.encode(self.sign(bytes))
+        self.sign(&mut bytes);
+        BASE64_URL_SAFE_NO_PAD.encode(&bytes)
     }
 
     /// Reads a position; `None` when it is unreadable, not ours, or of another service.
@@ -38,7 +41,7 @@ impl CursorKey {
         };
         let (given, rest) = rest.split_first_chunk::<8>()?;
         let (place, at) = rest.split_first_chunk::<8>()?;
-        (u64::from_be_bytes(*given) == owner(service, "")).then_some(Position {
+        (*given == Owner::new(service, "").to_bytes()).then_some(Position {
             place: i64::from_be_bytes(*place),
             at: Timestamp(i64::from_be_bytes(at.try_into().ok()?)),
         })
@@ -66,7 +69,7 @@ mod tests {
         for nonsense in ["", "AAAA", "now!", &text[..text.len() - 2]] {
             assert_eq!(key.open_position(nonsense, service), None);
         }
-        let cursor = key.encode(service, "", Timestamp(77), []);
+        let cursor = key.encode(Owner::new(service, ""), Timestamp(77), []);
         assert_eq!(key.open_position(&cursor, service), None);
         assert_eq!(key.decode(&text, service, ""), None);
     }
