@@ -110,6 +110,17 @@ impl Board {
         self.born.checked_add(Duration::from_nanos(stamp))
     }
 
+    /// Notes a message that a webhook told of.
+    pub(crate) fn arrived(&self, body: &[u8], now: Instant) {
+        if self.measuring.load(Ordering::Relaxed)
+            && let Some(sent) = self.sent_at(body)
+        {
+            self.arrivals.record(now.saturating_duration_since(sent));
+        }
+        self.deliveries.fetch_add(1, Ordering::Relaxed);
+        self.progress.notify_waiters();
+    }
+
     /// Waits until it is so, looking again whenever something was delivered. False when `patience` ran out.
     pub(crate) async fn until(&self, patience: Duration, condition: impl Fn() -> bool) -> bool {
         let waiting = async {

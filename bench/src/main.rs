@@ -12,6 +12,7 @@ mod meter;
 mod options;
 mod packet;
 mod processes;
+mod receiver;
 mod report;
 mod rest;
 mod scenarios;
@@ -77,6 +78,7 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Scenario::Slow(options) => scenarios::slow::run(&bench, options).await,
         Scenario::Query(options) => scenarios::query::run(&bench, options).await,
         Scenario::Rows(options) => scenarios::rows::run(&bench, options).await,
+        Scenario::Webhooks(options) => scenarios::webhooks::run(&bench, options).await,
     }?;
     report.print(options.common.json);
     Ok(if report.is_sound() {

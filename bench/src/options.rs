@@ -77,6 +77,8 @@ pub(crate) enum Scenario {
     Query(QueryOptions),
     /// A backend fetches, lists and makes channels in a service that `bench/fill.py` has filled.
     Rows(RowsOptions),
+    /// A backend sends, and a receiver in this process is told by webhooks.
+    Webhooks(WebhooksOptions),
 }
 
 impl Scenario {
@@ -93,6 +95,8 @@ impl Scenario {
             Self::Storm(options) => options.sockets,
             Self::Slow(options) => options.sockets + options.rooms * options.members,
             Self::Query(_) | Self::Rows(_) => 1,
+            // A connection to the door, and as many from the worker.
+            Self::Webhooks(options) => 4 * options.connections + 256,
         }
     }
 }
@@ -293,4 +297,24 @@ pub(crate) struct RowsOptions {
     /// How many requests of each kind.
     #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u64).range(1..=100_000))]
     pub(crate) requests: u64,
+}
+
+#[derive(Args)]
+pub(crate) struct WebhooksOptions {
+    #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) rooms: u32,
+    /// Connections over which a tenant sends.
+    #[arg(long, default_value_t = 32, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) connections: u32,
+    /// Sends a second of a tenant, evenly spaced; without it each connection sends as soon as it may.
+    #[arg(long, value_parser = value_parser!(u32).range(1..=100_000))]
+    pub(crate) rate: Option<u32>,
+    /// A second tenant sends as much, and its receiver takes so many milliseconds to answer.
+    #[arg(long, value_name = "MILLISECONDS", value_parser = value_parser!(u64).range(1..=4_900))]
+    pub(crate) slow: Option<u64>,
+    /// Instead, let so many deliveries wait, and measure how fast they go when they may.
+    #[arg(long, value_parser = value_parser!(u32).range(50..=2_000_000))]
+    pub(crate) backlog: Option<u32>,
+    #[command(flatten)]
+    pub(crate) load: Load,
 }

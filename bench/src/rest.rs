@@ -90,6 +90,37 @@ impl Backend {
         Ok(index)
     }
 
+    /// Has messages told to this address; answers the endpoint's path.
+    pub(crate) async fn create_endpoint(&mut self, service: &str, url: &str) -> anyhow::Result<String> {
+        let path = format!("/v2/Services/{service}/WebhookEndpoints");
+        let form = format!("Url={url}&Events=onMessageSent");
+        let Made { sid } = self.create(&path, &form).await?;
+        Ok(format!("{path}/{sid}"))
+    }
+
+    /// Changes an endpoint.
+    pub(crate) async fn set_endpoint(&mut self, endpoint: &str, form: &str) -> anyhow::Result<()> {
+        self.expect("POST", endpoint, form, 200).await?;
+        Ok(())
+    }
+
+    /// Sends many messages at once.
+    pub(crate) async fn send_batch(
+        &mut self,
+        service: &str,
+        channel: &str,
+        bodies: &[&str],
+    ) -> anyhow::Result<()> {
+        let path = format!("/v2/Services/{service}/Channels/{channel}/Messages/Batch");
+        let items: Vec<_> = bodies
+            .iter()
+            .map(|body| format!("%7B%22body%22%3A%22{body}%22%7D"))
+            .collect();
+        let form = format!("Items=%5B{}%5D", items.join("%2C"));
+        self.expect("POST", &path, &form, 200).await?;
+        Ok(())
+    }
+
     /// Declares an index over an attribute.
     pub(crate) async fn declare_index(
         &mut self,

@@ -102,6 +102,21 @@ impl Stage {
         .await
     }
 
+    /// Sends so many batches of messages to each room as the backend.
+    pub(crate) async fn announce_batches(&self, batches: u32, size: u32, body: &str) -> anyhow::Result<()> {
+        let bodies = vec![body; size as usize];
+        share_out(&self.target, self.rooms.len(), async |backend, room| {
+            for _ in 0..batches {
+                backend
+                    .send_batch(&self.service, &self.rooms[room], &bodies)
+                    .await?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Takes everything away again.
     pub(crate) async fn clear(&self) -> anyhow::Result<()> {
         if !self.keep {

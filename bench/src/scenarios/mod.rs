@@ -12,6 +12,7 @@ pub(crate) mod send;
 mod sender;
 pub(crate) mod slow;
 pub(crate) mod storm;
+pub(crate) mod webhooks;
 
 use std::{process::Command, time::Duration};
 

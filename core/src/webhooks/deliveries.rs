@@ -203,7 +203,7 @@ pub async fn resend(ctx: &Ctx, id: DeliverySid) -> Result<webhook_delivery::Mode
         .col_expr(Column::Status, Expr::value(PENDING))
         .col_expr(Column::NextAttemptAt, Expr::value(now))
         .col_expr(Column::DateUpdated, Expr::value(now))
-        .col_expr(Column::AttemptsBefore, Expr::col(Column::Attempts).into())
+        .col_expr(Column::AttemptsBefore, Expr::col(Column::Attempts))
         .filter(Column::ServiceId.eq(ctx.scope()))
         .filter(Column::Id.eq(known.id))
         .exec(&change.tx)
