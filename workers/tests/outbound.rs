@@ -45,6 +45,21 @@ impl Lookup for Fixed {
     }
 }
 
+/// A name that changes its mind: each question gets the next answer, and the last one for ever.
+#[derive(Default)]
+struct Rebound {
+    answers: Vec<Vec<IpAddr>>,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Lookup for Rebound {
+    async fn lookup(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        let turn = self.asked.fetch_add(1, SeqCst).min(self.answers.len() - 1);
+        Ok(self.answers[turn].clone())
+    }
+}
+
 fn client(policy: Policy, addresses: &[IpAddr]) -> (Client, Fixed) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let lookup = Fixed {
@@ -255,6 +270,47 @@ async fn a_name_with_any_closed_address_is_refused() {
         );
     }
     assert!(requests.try_recv().is_err(), "nobody was called");
+}
+
+#[tokio::test]
+async fn a_name_that_changes_its_mind_gains_nothing() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let (open, mut calls) = receiver(raw(ok)).await;
+    let allowed: IpAddr = open.ip();
+    for blocked in [
+        "169.254.169.254",
+        "0.0.0.0",
+        "::ffff:169.254.170.2",
+        "fe80::1",
+        "64:ff9b::7f00:1",
+    ] {
+        let blocked: IpAddr = blocked.parse().unwrap();
+        let lookup = Arc::new(Rebound {
+            answers: vec![
+                vec![allowed],
+                vec![blocked],
+                vec![allowed, blocked],
+                vec![blocked, allowed],
+            ],
+            ..Rebound::default()
+        });
+        let client = Client::with_lookup(PRIVATE, lookup.clone()).unwrap();
+        let call = || get(format!("http://rebound.example:{}/", open.port()));
+        // What was vetted is what is called: nobody asks a second time in between.
+        assert_eq!(client.call(call()).await.unwrap().status, 200);
+        assert_eq!(lookup.asked.load(SeqCst), 1);
+        assert!(calls.recv().await.is_some());
+        for asked in 2..=5 {
+            let error = client.call(call()).await.unwrap_err();
+            assert!(
+                matches!(error, CallError::Refused(Refused::Address(_))),
+                "{error:?}"
+            );
+            assert_eq!(lookup.asked.load(SeqCst), asked);
+        }
+        assert!(calls.try_recv().is_err(), "nobody was called");
+    }
 }
 
 #[tokio::test]
