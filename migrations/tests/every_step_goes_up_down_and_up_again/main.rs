@@ -10,6 +10,7 @@
 )]
 
 mod database;
+mod places;
 mod schema;
 
 use std::future::Future;
