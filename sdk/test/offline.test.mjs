@@ -90,7 +90,7 @@ test("300 missed events of all kinds arrive once, in order", async () => {
 
   const expected = ["messageAdded before"];
   // The rest is told as it was; a message as it is now.
-  for (let n = 0; n < 12; n += 1) {
+  for (let n = 0; n < 6; n += 1) {
     const path = `Channels/${channel.sid}`;
     await stage.post(`${path}/Messages`, { Body: `missed ${n}`, From: "alice" });
     await stage.post(`${path}/Messages/${kept.sid}`, { Body: `edit ${n}` });
@@ -100,9 +100,9 @@ test("300 missed events of all kinds arrive once, in order", async () => {
     expected.push(`messageAdded missed ${n}`, `messageUpdated edit ${n}`, `memberJoined guest ${n}`, `memberLeft guest ${n}`, `named name ${n}`);
   }
   await stage.channel("added meanwhile", "bob");
-  const last = numbered("last", 240).map((body) => ({ body, from: "alice" }));
+  const last = numbered("last", 270).map((body) => ({ body, from: "alice" }));
   await stage.post(`Channels/${channel.sid}/Messages/Batch`, { Items: JSON.stringify(last) });
-  expected.push(...numbered("messageAdded last", 240));
+  expected.push(...numbered("messageAdded last", 270));
   bob.connect();
   const synced = event(bob, "synced");
   await eventually(() => told.length >= expected.length + 1);
