@@ -495,6 +495,32 @@ async def test_an_endpoint_may_be_asked_before_rest_actions_too(asked, hook):
     assert (answer.status_code, answer.json()["message"]) == (403, "no channel for you")
 
 
+async def test_what_comes_in_batches_is_asked_about_one_by_one(asked, hook):
+    asked.service.update(pre_webhook_url="")
+    endpoint(asked, hook.url, "onMessageSend", "onMemberAdd", PreEventsOnRest="true")
+    unwanted = {"bad": reject("mind your words"), "other": amend(body="changed")}
+    hook.rule = lambda request: unwanted.get(request.params.get("Body") or request.params.get("Identity"), ALLOW)
+    items = [{"body": body} for body in ("good", "bad", "other", "last")]
+    answer = asked.rest.post(f"{asked.path}/Channels/general/Messages/Batch", {"Items": json.dumps(items)})
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == [201, 403, 201, 201], results
+    assert results[1]["error"]["message"] == "mind your words"
+    assert bodies(asked) == ["good", "changed", "last"]
+
+    unwanted["dan"] = reject("not him")
+    items = [{"identity": identity} for identity in ("cat", "dan", "alice")]
+    answer = asked.rest.post(f"{asked.path}/Channels/general/Members/Batch", {"Items": json.dumps(items)})
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == [201, 403, 409], results
+    assert {request["Identity"] for request in hook.of("onMemberAdd")} == {"cat", "dan"}
+
+    members = json.dumps([{"identity": "eve"}, {"identity": "dan"}])
+    answer = asked.rest.put(f"{asked.path}/Channels/general", {"Members": members})
+    assert (answer.status_code, answer.json()["message"]) == (403, "not him")
+    listed = {member.identity for member in asked.service.channels("general").members.list()}
+    assert listed == {"alice", "bob", "cat"}, "everything or nothing"
+
+
 # --- order, and others
 
 
@@ -515,25 +541,23 @@ async def test_the_verbs_of_a_socket_take_effect_in_the_order_sent_and_others_ar
 
 
 @pytest.mark.topologies("embedded", "cluster")
-async def test_two_thousand_may_wait_at_once(asked, hook):
-    asked.service.update(pre_webhook_url="")
-    endpoint(asked, hook.url, "onMessageSend", TimeoutMs="10000")
-    crowd = [await asked.person("alice" if number % 2 else "bob") for number in range(40)]
+async def test_two_thousand_may_wait_at_once(chat, hook):
+    endpoint(chat, hook.url, "onMessageSend", TimeoutMs="10000")
+    # 50 a socket, which is what one may have on its way, each in a channel of its own, so that nobody hears the others.
+    sockets = range(40)
+    channels = [chat.channel(f"room {place}", f"user {place}") for place in sockets]
+    crowd = [await chat.person(f"user {place}") for place in sockets]
     hook.always(HOLD)
-    # 50 a socket: all at once.
     sends = [
-        asyncio.create_task(person.sends("general", f"{place} {number}"))
-        for place, person in enumerate(crowd)
+        asyncio.create_task(person.sends(f"room {place}", str(number)))
         for number in range(50)
+        for place, person in enumerate(crowd)
     ]
     await eventually(lambda: hook.waiting == 2000, within=10, because="all wait")
     hook.release()
     await asyncio.gather(*sends)
-    said = bodies(asked)
-    assert len(set(said)) == len(said) == 2000
-    for place in range(40):
-        own = [body for body in said if body.split()[0] == str(place)]
-        assert own == [f"{place} {number}" for number in range(50)]
+    for channel in channels:
+        assert [message.body for message in chat.messages_of(channel.sid)] == [str(number) for number in range(50)]
 
 
 # --- something of ours dies

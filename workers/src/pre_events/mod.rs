@@ -34,6 +34,8 @@ use crate::{
 pub(crate) const AT_ONCE: u16 = 8192;
 /// How many of them about one target. Further ones get no answer at once.
 const SHARE: usize = 2048;
+/// So many targets that keep silent are remembered.
+const REMEMBERED: usize = 10_000;
 /// How long each further attempt waits after the one before: the whole must fit into the time of one.
 const PAUSES: [Duration; 3] = [
     Duration::from_millis(200),
@@ -121,6 +123,10 @@ impl Interceptor {
     /// Lets a call in, or says why there is none.
     fn enter(&self, key: TargetKey) -> std::result::Result<Pass<'_>, &'static str> {
         let mut targets = self.targets.lock();
+        if targets.len() >= REMEMBERED && !targets.contains_key(&key) {
+            // Among them are some that are long gone.
+            targets.retain(|_, standing| standing.in_flight > 0);
+        }
         let standing = targets.entry(key).or_default();
         if standing.in_flight >= SHARE {
             return Err("not called: too many calls to it are under way");
