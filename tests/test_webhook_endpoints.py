@@ -298,6 +298,21 @@ async def test_the_json_format_is_the_envelope_that_sockets_get(chat, endpoints,
     assert request.passes_standard_webhooks(made["secret"])
 
 
+async def test_odd_texts_arrive_unharmed_and_signed_in_both_formats(chat, endpoints, receiver):
+    form, as_json = endpoints.makes(Events="onMessageSent"), endpoints.makes(Events="onMessageSent", Format="json")
+    chat.channel("general")
+    body = "🙂 ü\r\n\t\u2028 100 % + & = \\ \" ' <b> \u202e" + "x" * 20_000
+    attributes = '{"nul": "\\u0000", "ü": ["\\ud83d\\ude42", 1e400]}'
+    chat.service.channels("general").messages.create(body=body, attributes=attributes)
+    [of_form] = await receiver.gets("onMessageSent")
+    [of_json] = await eventually(lambda: receiver.told("messageAdded"), because="the message is told")
+    assert (of_form["Body"], of_form["Attributes"]) == (body, attributes)
+    assert (of_json.json["message"]["body"], of_json.json["message"]["attributes"]) == (body, attributes)
+    for request, endpoint in ((of_form, form), (of_json, as_json)):
+        assert request.is_signed_for_twilio(chat.cluster.auth_token)
+        assert request.passes_standard_webhooks(endpoint["secret"])
+
+
 async def test_only_what_is_subscribed_to_is_told(chat, endpoints, receiver):
     endpoints.makes(at="/a", Events="onMessageSent")
     endpoints.makes(at="/b", Events=["onMemberAdded", "onMessageSend"])
