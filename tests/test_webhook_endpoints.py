@@ -83,10 +83,11 @@ def test_an_endpoint_is_made_with_defaults_and_shows_its_secret_once(chat, endpo
         "disabled_reason": None,
         "failing_since": None,
         "last_failure": None,
+        "disables_at": None,
         "signing": "hmac-sha256",
         "public_key": None,
         "previous_secret_until": None,
-    } | {name: made[name] for name in made if name == "disables_at"}
+    }
     assert made["sid"].startswith("WE") and made["secret"].startswith("whsec_")
     assert made["url"].endswith(f"{endpoints.path}/{made['sid']}")
     shown = endpoints.shows(made)
@@ -362,6 +363,44 @@ async def test_an_endpoint_may_ask_for_ed25519(chat, endpoints, receiver):
     )
     assert request.is_signed_by(made["public_key"]), "the old key signs on for a day"
     assert request.passes_standard_webhooks(changed["secret"])
+
+
+async def test_while_an_endpoint_is_paused_its_events_wait(chat, endpoints, receiver):
+    made = endpoints.makes(Events="onMessageSent", Status="paused")
+    endpoints.makes(at="/other", Events="onMessageSent", Format="json")
+    chat.channel("general")
+    for number in range(3):
+        chat.service.channels("general").messages.create(body=str(number))
+    await eventually(lambda: len(receiver.told("messageAdded")) == 3, because="the other endpoint hears of it")
+    assert receiver.of("onMessageSent") == []
+    assert len(await ledger(chat, Status="pending")) == 3
+    endpoints.sets(made, Status="enabled")
+    requests = await receiver.gets("onMessageSent", count=3)
+    assert [request["Body"] for request in requests] == ["0", "1", "2"]
+
+
+async def test_a_disabled_endpoint_gives_up_what_waits_and_a_deleted_one_cancels_it(chat, endpoints, receiver):
+    chat.channel("general")
+    endings = {"dead": lambda made: endpoints.sets(made, Status="disabled")}
+    endings["cancelled"] = lambda made: chat.rest.delete(f"{endpoints.path}/{made['sid']}")
+    for status, ends in endings.items():
+        made = endpoints.makes(Events="onMessageSent", Status="paused")
+        chat.service.channels("general").messages.create(body=status)
+        [waiting] = await ledger(chat, Status="pending")
+        ends(made)
+        assert await ledger(chat, Status="pending") == []
+        [ended] = await ledger(chat, Status=status)
+        assert (ended["sid"], ended["attempts"], ended["next_attempt_at"]) == (waiting["sid"], 0, None)
+    assert receiver.requests == []
+
+
+async def test_a_new_url_holds_for_what_waits(chat, endpoints, receiver):
+    made = endpoints.makes(at="/old", Events="onMessageSent", Status="paused")
+    chat.channel("general")
+    chat.service.channels("general").messages.create(body="x")
+    endpoints.sets(made, Url=f"{receiver.url}/new", Status="enabled")
+    [request] = await receiver.gets("onMessageSent")
+    assert urllib.parse.urlsplit(request.url).path == "/hook/new"
 
 
 # --- trying one out

@@ -75,6 +75,24 @@ pub async fn find(
     Ok(scoped(account).filter(service::Column::Id.eq(id)).one(db).await?)
 }
 
+/// When the account's service of this SID last changed, if there is one.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn changed_at(
+    db: &impl ConnectionTrait,
+    account: AccountSid,
+    id: ServiceSid,
+) -> Result<Option<Timestamp>> {
+    Ok(scoped(account)
+        .filter(service::Column::Id.eq(id))
+        .select_only()
+        .column(service::Column::DateUpdated)
+        .into_tuple()
+        .one(db)
+        .await?)
+}
+
 /// The account that a service belongs to: for the operator, who stands above accounts.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ mod settings;
 mod trial;
 mod view;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select};
 
 pub use actions::{Made, create, delete, get, list, update};
 pub use headers::headers;
@@ -22,6 +22,7 @@ use crate::{
     entities::webhook_endpoint,
     error::Result,
     sid::{ServiceSid, WebhookEndpointSid},
+    timestamp::Timestamp,
 };
 
 /// It is told and asked.
@@ -61,6 +62,24 @@ pub async fn find(
 ) -> Result<Option<webhook_endpoint::Model>> {
     Ok(scoped(service)
         .filter(webhook_endpoint::Column::Id.eq(id))
+        .one(db)
+        .await?)
+}
+
+/// When the service's endpoint of this SID last changed, if there is one.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn changed_at(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    id: WebhookEndpointSid,
+) -> Result<Option<Timestamp>> {
+    Ok(scoped(service)
+        .filter(webhook_endpoint::Column::Id.eq(id))
+        .select_only()
+        .column(webhook_endpoint::Column::DateUpdated)
+        .into_tuple()
         .one(db)
         .await?)
 }

@@ -279,3 +279,27 @@ impl Content<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyword_counts_anywhere_and_in_any_case() {
+        let keywords = json!(["Help", "größer als"]);
+        for text in ["help", "please HELP me", "unhelpful", "GRÖSSER ALS, größer Als"] {
+            assert!(has_keyword(text, &keywords), "{text}");
+        }
+        for text in ["", "hel p", "größer  als"] {
+            assert!(!has_keyword(text, &keywords), "{text}");
+        }
+        assert!(!has_keyword("help", &json!([])));
+    }
+
+    #[test]
+    fn a_list_has_a_name_or_not() {
+        let list = json!(["onMessageSent", "onUserAdded"]);
+        assert!(names(&list, "onUserAdded"));
+        assert!(!names(&list, "onMessageSend") && !names(&Value::Null, "onMessageSent"));
+    }
+}

@@ -640,8 +640,9 @@ async fn read(
     let fresh = queue::fresh(db, target, cursor, window).await?;
     let first = again.first().or(fresh.first());
     let standing = match (first, known) {
-        (Some(first), None) => Some(Standing::of(core, first).await?),
-        _ => None,
+        (None, _) => None,
+        (Some(first), Some(settings)) if settings.are_current(core, first).await? => None,
+        (Some(first), _) => Some(Standing::of(core, first).await?),
     };
     Ok(Reading {
         account: first.map(|row| row.account_id),

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use hubbub_core::{
-    Core, Result, accounts,
+    Core, Result, Timestamp, accounts,
     entities::webhook_delivery::Model as Delivery,
+    services,
     sid::{ServiceSid, WebhookEndpointSid},
     webhook_endpoints,
     webhooks::ledger::ENDPOINT,
@@ -27,6 +28,27 @@ pub(super) struct Settings {
     pub(super) endpoint: Option<(ServiceSid, WebhookEndpointSid)>,
     pub(super) failures: Mutex<Failures>,
     pub(super) read_at: Instant,
+    /// When what was read had last changed.
+    changed_at: Timestamp,
+}
+
+impl Settings {
+    /// Whether they are what the target of this delivery has now. Who changes a secret or an address may rely on it
+    /// with the next event.
+    pub(super) async fn are_current(&self, core: &Core, delivery: &Delivery) -> Result<bool> {
+        Ok(changed_at(core, delivery).await? == Some(self.changed_at))
+    }
+}
+
+/// When the settings of this delivery's target last changed; `None` when it is gone.
+async fn changed_at(core: &Core, delivery: &Delivery) -> Result<Option<Timestamp>> {
+    let db = core.db.reader();
+    if delivery.target_kind == ENDPOINT {
+        let id = WebhookEndpointSid(delivery.target_id);
+        webhook_endpoints::changed_at(db, delivery.service_id, id).await
+    } else {
+        services::changed_at(db, delivery.account_id, delivery.service_id).await
+    }
 }
 
 /// How it stands with a target.
@@ -52,6 +74,10 @@ impl Standing {
         if account.status != accounts::ACTIVE {
             return Ok(Self::Waits(LEFT_ALONE));
         }
+        // Before all else of it: what changes meanwhile is then read again.
+        let Some(changed_at) = changed_at(core, delivery).await? else {
+            return Ok(Self::Gone);
+        };
         let mut ordered = false;
         let mut endpoint = None;
         let mut failing_since = None;
@@ -79,6 +105,7 @@ impl Standing {
                 endpoint,
                 failures: Failures::since(failing_since),
                 read_at,
+                changed_at,
             }))
         }))
     }
