@@ -67,13 +67,15 @@ async def test_both_signatures_verify(hooked, receiver):
 
 async def test_a_rotated_secret_signs_beside_the_old_one(hooked, receiver):
     old = secret_of(hooked)
+    alice = await hooked.person("alice")
+    await alice.sends("general", "before")
+    await receiver.gets("onMessageSent")
     rotated = hooked.rest.post(hooked.path, {"RotateWebhookSecret": "true"})
     assert rotated.status_code == 200, rotated.text
     new = secret_of(hooked)
     assert new != old
-    alice = await hooked.person("alice")
     await alice.sends("general", "rotated")
-    [request] = await receiver.gets("onMessageSent")
+    [request] = await receiver.gets("onMessageSent", Body="rotated")
     assert request.is_signed_with(new) and request.is_signed_with(old)
 
 
