@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import pytest
 
 pytestmark = pytest.mark.topologies("embedded", "two-gateways")
@@ -49,3 +50,30 @@ async def test_2000_messages_of_five_senders_reach_five_readers_in_order_and_onc
     for person in speaking:
         others = await person.has_heard(len(sids) - EACH, "messageAdded", within=60)
         assert len(others) == len(sids) - EACH and person.all_heard("messageAdded", identity=person.identity) == []
+
+
+def written(chat):
+    """What all gateways wrote to WebSockets so far: messages, and calls into the kernel."""
+    sums = [0, 0]
+    for node in chat.cluster.nodes:
+        for line in httpx.get(f"{node.url}/metrics").text.splitlines():
+            for place, name in enumerate(["hubbub_gateway_messages_written_total", "hubbub_gateway_writes_total"]):
+                if line.startswith(name):
+                    sums[place] += int(line.split()[-1])
+    return sums
+
+
+async def test_what_is_said_at_once_reaches_a_client_with_few_writes(chat):
+    people = ["backend's friend", "js-websocket", "python-websocket"]
+    channel = chat.channel("announcements", *people)
+    listening = [await chat.person(identity, kind) for identity, kind in zip(people[1:], people[1:], strict=True)]
+    before = written(chat)
+    said = [{"from": people[0], "body": f"item {number}"} for number in range(200)]
+    answer = chat.rest.post(f"{chat.path}/Channels/{channel.sid}/Messages/Batch", json={"Items": said})
+    assert {result["status"] for result in answer.json()["results"]} == {201}
+    for person in listening:
+        events = await person.has_heard(len(said), "messageAdded")
+        assert [event["message"]["body"] for event in events] == [item["body"] for item in said]
+    messages, writes = (after - start for after, start in zip(written(chat), before, strict=True))
+    assert messages >= len(said) * len(listening)
+    assert writes * 10 <= messages, f"{messages} messages left with {writes} writes"
