@@ -223,9 +223,13 @@ async def test_no_parameter_takes_what_is_another_tenants(document, victim, stra
         "CreateUserBatch": ("Items", "identity"),
         "FindOrCreateChannel": ("Members", "identity"),
     }
+    # What filters an action is no mistake: it finds nothing, and the log says that it was looked for.
+    filtered = {"RedeliverWebhookDelivery"}
     before = state_of(victim, document)
     wrong, tried = [], set()
     for operation in guarded(document):
+        if operation.name in filtered:
+            continue
         url = operation.at(operation.chain(victim))
         for field in (field for field in operation.fields if field.endswith("Sid") and not field.endswith("FlowSid")):
             kind = next((kind for kind in foreign if field.endswith(kind)), None)
@@ -246,6 +250,14 @@ async def test_no_parameter_takes_what_is_another_tenants(document, victim, stra
     assert not wrong, "\n".join(wrong)
     changed = differences(before, state_of(victim, document))
     assert not changed, "\n".join(changed)
+    for field, sid in (
+        ("ChannelSid", stranger.service.below["Channels"].name),
+        ("TargetSid", stranger.service.below["WebhookEndpoints"].name),
+        ("TargetSid", stranger.service.name),
+    ):
+        path = f"/v2/Services/{victim.service.name}/WebhookDeliveries/Redeliver"
+        answer = victim.rest.post(path, {"Status": "delivered", field: sid})
+        assert (answer.status_code, answer.json()["redelivered"]) == (200, 0), f"{field}: {answer.text}"
 
 
 async def test_every_name_leads_to_what_its_sid_leads_to(document, victim):
