@@ -56,6 +56,8 @@ const READINGS: usize = 8;
 const SOON: Duration = Duration::from_millis(2);
 /// The latest of these.
 const LATE: Duration = Duration::from_millis(100);
+/// How long a target that may not be called is left alone; each further time twice as long, up to eight times.
+const LEFT_ALONE: Duration = Duration::from_secs(1);
 /// How long a target is kept in hand when there is nothing to do.
 const KEPT: Duration = Duration::from_millis(100);
 /// How often it looks at the clock.
@@ -312,11 +314,14 @@ impl Conductor {
                     target.put_back();
                 }
                 ordered = settings.ordered;
+                target.record.found_waiting = 0;
                 target.settings = Some(Arc::from(settings));
             }
-            Some(Standing::Waits(pause)) => {
+            Some(Standing::Waits) => {
                 target.settings = None;
                 target.put_back();
+                let pause = LEFT_ALONE * (1 << target.record.found_waiting.min(3));
+                target.record.found_waiting += 1;
                 target.record.rests_until = Some(now + pause);
                 target.has_read();
                 self.count_held();

@@ -17,9 +17,6 @@ use crate::calls::Signer;
 
 /// How long what was read of a target is believed.
 pub(super) const BELIEVED: Duration = Duration::from_secs(1);
-/// How long a target that may not be called is left alone.
-const LEFT_ALONE: Duration = Duration::from_secs(1);
-
 /// By which rules a target is called.
 pub(super) struct Settings {
     pub(super) signer: Signer,
@@ -56,7 +53,7 @@ pub(super) enum Standing {
     /// It is called.
     Called(Box<Settings>),
     /// It waits.
-    Waits(Duration),
+    Waits,
     /// It is not called any more, and nothing waits for it.
     Disabled(String),
     /// There is no such target any more.
@@ -72,7 +69,7 @@ impl Standing {
             return Ok(Self::Gone);
         };
         if account.status != accounts::ACTIVE {
-            return Ok(Self::Waits(LEFT_ALONE));
+            return Ok(Self::Waits);
         }
         // Before all else of it: what changes meanwhile is then read again.
         let Some(changed_at) = changed_at(core, delivery).await? else {
@@ -92,7 +89,7 @@ impl Standing {
                     let why = row.disabled_reason.unwrap_or_default();
                     return Ok(Self::Disabled(format!("the endpoint is disabled: {why}")));
                 }
-                _ => return Ok(Self::Waits(LEFT_ALONE)),
+                _ => return Ok(Self::Waits),
             }
             ordered = row.ordered;
             failing_since = row.failing_since;

@@ -37,6 +37,8 @@ pub(super) struct Record {
     pub(super) pace: Pace,
     /// Until when it is not looked at.
     pub(super) rests_until: Option<Instant>,
+    /// How often in a row it was found that may not be called.
+    pub(super) found_waiting: u32,
 }
 
 /// A target in hand.
