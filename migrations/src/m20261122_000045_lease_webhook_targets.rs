@@ -29,29 +29,11 @@ impl MigrationTrait for Migration {
                 .execute_unprepared(&format!("DROP INDEX {index}"))
                 .await?;
         }
-        manager
-            .alter_table(
-                Table::alter()
-                    .table(WebhookDeliveries::Table)
-                    .drop_column(WebhookDeliveries::LeasedUntil)
-                    .to_owned(),
-            )
-            .await
+        // `leased_until` stays, since processes of the version before may still run; nobody else looks at it.
+        Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager
-            .alter_table(
-                Table::alter()
-                    .table(WebhookDeliveries::Table)
-                    .add_column(
-                        ColumnDef::new(WebhookDeliveries::LeasedUntil)
-                            .big_integer()
-                            .null(),
-                    )
-                    .to_owned(),
-            )
-            .await?;
         for index in [
             "ix_webhook_deliveries_due ON webhook_deliveries (next_attempt_at)",
             "ix_webhook_deliveries_order ON webhook_deliveries (service_id, channel_id, seq)",
@@ -73,10 +55,4 @@ enum WebhookLeases {
     TargetId,
     Node,
     ExpiresAt,
-}
-
-#[derive(DeriveIden)]
-enum WebhookDeliveries {
-    Table,
-    LeasedUntil,
 }
