@@ -1,5 +1,8 @@
 //! A connected client: who it is, where it stands, and what is held back while it catches up.
 
+mod recent;
+mod turn;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -10,17 +13,20 @@ use hubbub_core::{
     access_tokens::AccessToken,
     events::{
         Event, EventKind,
-        cursor::{self, Cursor, CursorKey, MARGIN, Owner},
+        cursor::{self, Cursor, CursorKey, Owner},
     },
     input::Identity,
     sid::{AccountSid, ChannelSid, ServiceSid},
 };
 use parking_lot::Mutex;
 use serde_json::Value;
-use smallvec::SmallVec;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use self::{
+    recent::{Channels, Recent, note, note_all},
+    turn::{Turn, Turns},
+};
 use crate::{
     hub::encoded::Encoded,
     socket_io::{Outgoing, Socket, encode_event},
@@ -64,29 +70,12 @@ struct State {
     /// Set while it catches up.
     held: Option<Held>,
     /// The channels that were active lately, with what it has of them: for its cursor.
-    recent: SmallVec<[Recent; 2]>,
+    recent: Channels,
     seats: HashSet<ChannelSid>,
     /// How far a client that recovers has come in what it missed.
     replayed: Option<Box<Cursor>>,
-    /// Closed when the latest send that was asked about has been submitted.
-    last_turn: Option<oneshot::Receiver<()>>,
+    turns: Turns,
     gone: bool,
-}
-
-/// The place of a send among those of its client. Dropped when the send has been submitted.
-pub(crate) struct Turn {
-    before: Option<oneshot::Receiver<()>>,
-    #[expect(dead_code, reason = "whoever comes next sees it go")]
-    done: oneshot::Sender<()>,
-}
-
-impl Turn {
-    /// Waits until every send before has been submitted.
-    pub(crate) async fn comes(&mut self) {
-        if let Some(before) = self.before.take() {
-            let _ = before.await;
-        }
-    }
 }
 
 /// What waits while a client catches up.
@@ -96,13 +85,6 @@ struct Held {
     events: Vec<(Arc<Event>, EventKind)>,
     /// How far each channel was told from the database meanwhile: live events up to there are known.
     told: HashMap<ChannelSid, i64>,
-}
-
-#[derive(Clone, Copy)]
-struct Recent {
-    tag: u64,
-    seq: i64,
-    at: Timestamp,
 }
 
 impl Client {
@@ -129,10 +111,10 @@ impl Client {
             recovers,
             state: Mutex::new(State {
                 held: Some(Held::default()),
-                recent: SmallVec::new(),
+                recent: Channels::new(),
                 seats: HashSet::new(),
                 replayed: None,
-                last_turn: None,
+                turns: Turns::default(),
                 gone: false,
             }),
         })
@@ -140,22 +122,12 @@ impl Client {
 
     /// A place behind all sends that wait for their turn.
     pub(crate) fn take_turn(&self) -> Turn {
-        let (done, last) = oneshot::channel();
-        let before = self.state.lock().last_turn.replace(last);
-        Turn { before, done }
+        self.state.lock().turns.take()
     }
 
     /// Whether no send waits for its turn.
     pub(crate) fn is_its_turn(&self) -> bool {
-        let mut state = self.state.lock();
-        let waits = state
-            .last_turn
-            .as_mut()
-            .is_some_and(|last| matches!(last.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
-        if !waits {
-            state.last_turn = None;
-        }
-        !waits
+        self.state.lock().turns.are_over()
     }
 
     /// Whether the event is one of its own sends, which it gets by the ack.
@@ -289,7 +261,7 @@ impl Client {
     /// The packet that tells a live event, of which the client is told from now on. `None` for what it knows by an ack.
     fn packet(
         &self,
-        recent: &mut SmallVec<[Recent; 2]>,
+        recent: &mut Channels,
         encoded: &Encoded,
         kind: EventKind,
         watermark: Timestamp,
@@ -415,96 +387,5 @@ impl Client {
         state.gone = true;
         state.held = None;
         std::mem::take(&mut state.seats)
-    }
-}
-
-/// Remembers the newest event of a channel, and forgets what the watermark covers.
-fn note(recent: &mut SmallVec<[Recent; 2]>, new: Recent, watermark: Timestamp) {
-    let horizon = watermark.minus(MARGIN);
-    recent.retain(|known| {
-        known.at > horizon && known.tag != new.tag || known.tag == new.tag && known.seq > new.seq
-    });
-    if new.at > horizon && !recent.iter().any(|known| known.tag == new.tag) {
-        recent.push(new);
-    }
-}
-
-/// The same for many, each channel at most once, without going through the list for each.
-fn note_all(recent: &mut SmallVec<[Recent; 2]>, news: impl Iterator<Item = Recent>, watermark: Timestamp) {
-    let horizon = watermark.minus(MARGIN);
-    let mut known: HashMap<u64, Recent> = recent.drain(..).map(|known| (known.tag, known)).collect();
-    for new in news {
-        match known.get(&new.tag) {
-            Some(newer) if newer.seq > new.seq => {}
-            _ if new.at > horizon => {
-                known.insert(new.tag, new);
-            }
-            _ => {
-                known.remove(&new.tag);
-            }
-        }
-    }
-    recent.extend(known.into_values().filter(|known| known.at > horizon));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn recent(tag: u64, seq: i64, at: i64) -> Recent {
-        Recent {
-            tag,
-            seq,
-            at: Timestamp::from_unix_seconds(at),
-        }
-    }
-
-    #[test]
-    fn a_cursor_remembers_only_what_the_watermark_does_not_cover() {
-        let mut list = SmallVec::new();
-        let watermark = Timestamp::from_unix_seconds(1000);
-        let margin = i64::try_from(MARGIN.as_secs()).unwrap();
-        note(&mut list, recent(1, 5, 1000), watermark);
-        note(&mut list, recent(2, 7, 1000 - margin), watermark);
-        note(&mut list, recent(1, 6, 1001), watermark);
-        note(&mut list, recent(1, 4, 1001), watermark);
-        assert_eq!(
-            list.iter()
-                .map(|known| (known.tag, known.seq))
-                .collect::<Vec<_>>(),
-            [(1, 6)]
-        );
-        note(&mut list, recent(3, 1, 1100), Timestamp::from_unix_seconds(1099));
-        assert_eq!(
-            list.iter()
-                .map(|known| (known.tag, known.seq))
-                .collect::<Vec<_>>(),
-            [(3, 1)]
-        );
-    }
-
-    #[test]
-    fn many_are_noted_as_each_would_be() {
-        let watermark = Timestamp::from_unix_seconds(1000);
-        let known = [recent(1, 5, 1000), recent(2, 7, 1000), recent(4, 2, 1001)];
-        let news = [
-            recent(1, 6, 900),
-            recent(2, 6, 1002),
-            recent(3, 1, 1002),
-            recent(5, 1, 900),
-        ];
-        let (mut together, mut singly) = (SmallVec::new(), SmallVec::new());
-        note_all(&mut together, known.into_iter(), watermark);
-        note_all(&mut together, news.into_iter(), watermark);
-        for new in known.into_iter().chain(news) {
-            note(&mut singly, new, watermark);
-        }
-        let sorted = |list: &SmallVec<[Recent; 2]>| {
-            let mut list: Vec<_> = list.iter().map(|known| (known.tag, known.seq)).collect();
-            list.sort_unstable();
-            list
-        };
-        assert_eq!(sorted(&together), sorted(&singly));
-        assert_eq!(sorted(&together), [(2, 7), (3, 1), (4, 2)]);
     }
 }
