@@ -93,8 +93,10 @@ async fn drain(
         .announce_batches(each, BATCH, &board.body(Instant::now(), options.load.body))
         .await?;
     let expected = u64::from(each) * u64::from(BATCH) * u64::from(options.rooms);
-    let before = Meter::read(bench, board).await?;
     backend.set_endpoint(endpoint, "Status=enabled").await?;
+    // A paused endpoint is looked at every few seconds only.
+    board.until(PATIENCE, || receiver.messages() > 0).await;
+    let before = Meter::read(bench, board).await?;
     let told = board
         .until(Duration::from_secs(600), || receiver.messages() >= expected)
         .await;
