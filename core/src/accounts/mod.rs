@@ -8,7 +8,7 @@ mod view;
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    Select,
+    QuerySelect, Select,
 };
 
 pub use actions::{AccountFilter, UpdateAccount, create_sub_account, get, list, update, visible_token};
@@ -95,6 +95,19 @@ fn name(friendly_name: &str, id: AccountSid) -> Result<String> {
 /// Whatever the database refuses.
 pub async fn find(db: &impl ConnectionTrait, id: AccountSid) -> Result<Option<account::Model>> {
     Ok(account::Entity::find_by_id(id).one(db).await?)
+}
+
+/// When the account last changed; `None` when there is none.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn changed_at(db: &impl ConnectionTrait, id: AccountSid) -> Result<Option<Timestamp>> {
+    Ok(account::Entity::find_by_id(id)
+        .select_only()
+        .column(account::Column::DateUpdated)
+        .into_tuple()
+        .one(db)
+        .await?)
 }
 
 /// Every account, oldest first: for the operator.

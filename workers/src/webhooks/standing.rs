@@ -25,26 +25,40 @@ pub(super) struct Settings {
     pub(super) endpoint: Option<(ServiceSid, WebhookEndpointSid)>,
     pub(super) failures: Mutex<Failures>,
     pub(super) read_at: Instant,
-    /// When what was read had last changed.
-    changed_at: Timestamp,
+    changed: Changed,
 }
 
 impl Settings {
     /// Whether they are what the target of this delivery has now. Who changes a secret or an address may rely on it
     /// with the next event.
     pub(super) async fn are_current(&self, core: &Core, delivery: &Delivery) -> Result<bool> {
-        Ok(changed_at(core, delivery).await? == Some(self.changed_at))
+        Ok(Changed::of(core, delivery).await? == Some(self.changed))
     }
 }
 
-/// When the settings of this delivery's target last changed; `None` when it is gone.
-async fn changed_at(core: &Core, delivery: &Delivery) -> Result<Option<Timestamp>> {
-    let db = core.db.reader();
-    if delivery.target_kind == ENDPOINT {
-        let id = WebhookEndpointSid(delivery.target_id);
-        webhook_endpoints::changed_at(db, delivery.service_id, id).await
-    } else {
-        services::changed_at(db, delivery.account_id, delivery.service_id).await
+/// When what signs and governs the calls of a target last changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Changed {
+    /// The account, with its auth token.
+    account: Timestamp,
+    /// The service or the endpoint, with its secrets.
+    target: Timestamp,
+}
+
+impl Changed {
+    /// `None` when the target of this delivery is gone.
+    async fn of(core: &Core, delivery: &Delivery) -> Result<Option<Self>> {
+        let db = core.db.reader();
+        let Some(account) = accounts::changed_at(db, delivery.account_id).await? else {
+            return Ok(None);
+        };
+        let target = if delivery.target_kind == ENDPOINT {
+            let id = WebhookEndpointSid(delivery.target_id);
+            webhook_endpoints::changed_at(db, delivery.service_id, id).await?
+        } else {
+            services::changed_at(db, delivery.account_id, delivery.service_id).await?
+        };
+        Ok(target.map(|target| Self { account, target }))
     }
 }
 
@@ -65,16 +79,16 @@ impl Standing {
     pub(super) async fn of(core: &Core, delivery: &Delivery) -> Result<Self> {
         let db = core.db.reader();
         let read_at = Instant::now();
+        // Before all else of it: what changes meanwhile is then read again.
+        let Some(changed) = Changed::of(core, delivery).await? else {
+            return Ok(Self::Gone);
+        };
         let Some(account) = accounts::find(db, delivery.account_id).await? else {
             return Ok(Self::Gone);
         };
         if account.status != accounts::ACTIVE {
             return Ok(Self::Waits);
         }
-        // Before all else of it: what changes meanwhile is then read again.
-        let Some(changed_at) = changed_at(core, delivery).await? else {
-            return Ok(Self::Gone);
-        };
         let mut ordered = false;
         let mut endpoint = None;
         let mut failing_since = None;
@@ -102,7 +116,7 @@ impl Standing {
                 endpoint,
                 failures: Failures::since(failing_since),
                 read_at,
-                changed_at,
+                changed,
             }))
         }))
     }
