@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::HashMap};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use sea_orm::{FromQueryResult, QueryResult};
+use sea_orm::{DbBackend, FromQueryResult, QueryResult};
 
 use super::{Place, UserChannel, load};
 use crate::{
@@ -136,8 +136,15 @@ async fn walk(ctx: &Ctx, identity: &str, from: Option<Spot>, most: usize) -> Res
     if joined < FEW {
         return Ok(None);
     }
-    // A step costs about twice what sorting one channel does.
-    let budget = usize::try_from(joined).unwrap_or(usize::MAX);
+    // So many channels are sorted at the cost of one step: Postgres sorts what it has to join, and SQLite's rows are
+    // slow to hand over.
+    let step_cost = match ctx.core.db.backend() {
+        DbBackend::Postgres => 1,
+        _ => 20,
+    };
+    let budget = usize::try_from(joined / step_cost)
+        .unwrap_or(usize::MAX)
+        .max(PORTION);
     let (mut walked, mut portion) = (0, PORTION);
     let mut last: Option<Step> = None;
     let mut own: Vec<Spot> = Vec::new();
