@@ -186,6 +186,12 @@ sids! {
     AttributeIndexSid = "AI";
     /// An entry of the audit log.
     AuditEventSid = "AE";
+    /// An audience: whom campaigns go to.
+    AudienceSid = "AU";
+    /// A campaign, or a broadcast.
+    CampaignSid = "CP";
+    /// A pool of operators.
+    OperatorPoolSid = "OP";
     /// A request to the REST door.
     RequestSid = "RQ";
 }

@@ -34,6 +34,7 @@ mod m20261122_000042_note_changes_of_hooks;
 mod m20261122_000044_aim_webhook_deliveries;
 mod m20261122_000045_lease_webhook_targets;
 mod m20261122_000048_place_events;
+mod m20261122_000050_create_campaigns;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -73,6 +74,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000044_aim_webhook_deliveries::Migration),
             Box::new(m20261122_000045_lease_webhook_targets::Migration),
             Box::new(m20261122_000048_place_events::Migration),
+            Box::new(m20261122_000050_create_campaigns::Migration),
         ]
     }
 }

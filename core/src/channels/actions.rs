@@ -179,6 +179,7 @@ pub(super) fn new_row(ctx: &Ctx, new: &NewChannel) -> Result<channel::Model> {
         last_message_at: None,
         listed_at: date_created,
         webhooks: 0,
+        campaign_id: None,
         deleted_at: None,
         date_created,
         date_updated: ctx.imported(new.date_updated).unwrap_or(date_created),

@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    sid::{ChannelSid, MessageSid, ServiceSid},
+    sid::{CampaignSid, ChannelSid, MessageSid, ServiceSid},
     timestamp::Timestamp,
 };
 
@@ -48,6 +48,9 @@ pub struct Model {
     /// How many webhooks of its own it has that call somebody.
     #[serde(default)]
     pub webhooks: i32,
+    /// The latest campaign whose message went into it.
+    #[serde(default)]
+    pub campaign_id: Option<CampaignSid>,
     /// Set when the channel was deleted; the row stays until its event log is trimmed.
     pub deleted_at: Option<Timestamp>,
     /// When it was made.
