@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// No answer here is longer.
 const MOST: usize = 16 * 1024 * 1024;
 
+/// What requests carry unless they say otherwise.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// What came back.
 #[derive(Debug)]
 pub(crate) struct Response {
@@ -42,7 +45,7 @@ impl Connection {
         })
     }
 
-    /// Sends the request and reads the whole answer.
+    /// Sends the request with a form and reads the whole answer.
     pub(crate) async fn request(
         &mut self,
         method: &str,
@@ -50,12 +53,24 @@ impl Connection {
         authorization: &str,
         form: &str,
     ) -> anyhow::Result<Response> {
+        self.request_with(method, path, authorization, FORM, form).await
+    }
+
+    /// Sends the request with a body of any type and reads the whole answer.
+    pub(crate) async fn request_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        authorization: &str,
+        content_type: &str,
+        body: &str,
+    ) -> anyhow::Result<Response> {
         self.buffer.clear();
-        let (host, length) = (self.host, form.len());
+        let (host, length) = (self.host, body.len());
         write!(
             self.buffer,
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{form}"
+             Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}"
         )?;
         timeout(PATIENCE, self.exchange())
             .await

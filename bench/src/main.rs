@@ -79,6 +79,7 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Scenario::Query(options) => scenarios::query::run(&bench, options).await,
         Scenario::Rows(options) => scenarios::rows::run(&bench, options).await,
         Scenario::Webhooks(options) => scenarios::webhooks::run(&bench, options).await,
+        Scenario::Campaign(options) => scenarios::campaign::run(&bench, options).await,
     }?;
     report.print(options.common.json);
     Ok(if report.is_sound() {

@@ -79,6 +79,8 @@ pub(crate) enum Scenario {
     Rows(RowsOptions),
     /// A backend sends, and a receiver in this process is told by webhooks.
     Webhooks(WebhooksOptions),
+    /// A campaign goes to many users, each in a channel of its own, while others may chat.
+    Campaign(CampaignOptions),
 }
 
 impl Scenario {
@@ -97,6 +99,7 @@ impl Scenario {
             Self::Query(_) | Self::Rows(_) => 1,
             // A connection to the door, and as many from the worker.
             Self::Webhooks(options) => 4 * options.connections + 256,
+            Self::Campaign(options) => options.rooms * options.members,
         }
     }
 }
@@ -315,6 +318,24 @@ pub(crate) struct WebhooksOptions {
     /// Instead, let so many deliveries wait, and measure how fast they go when they may.
     #[arg(long, value_parser = value_parser!(u32).range(50..=2_000_000))]
     pub(crate) backlog: Option<u32>,
+    #[command(flatten)]
+    pub(crate) load: Load,
+}
+
+#[derive(Args)]
+pub(crate) struct CampaignOptions {
+    #[arg(long, default_value_t = 100_000, value_parser = value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) recipients: u32,
+    /// Meanwhile others send so many messages a second, evenly spaced; without it nobody does.
+    #[arg(long, value_parser = value_parser!(u32).range(1..=100_000))]
+    pub(crate) live: Option<u32>,
+    /// Rooms of those others.
+    #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..=1_000))]
+    pub(crate) rooms: u32,
+    /// Members of each of their rooms, all of them online.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(2..=1_000))]
+    pub(crate) members: u32,
+    /// How long they are measured alone before, and at most among the campaign.
     #[command(flatten)]
     pub(crate) load: Load,
 }

@@ -1,6 +1,8 @@
 //! The control plane, as a tenant's backend uses it.
 
-use anyhow::{Context as _, bail};
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 
 use crate::{http::Connection, target::Target};
@@ -19,6 +21,12 @@ struct Made {
 #[derive(Deserialize)]
 struct Minted {
     token: String,
+}
+
+/// What an upload is answered with.
+#[derive(Deserialize)]
+struct Uploaded {
+    accepted: u64,
 }
 
 /// What a send is answered with.
@@ -131,6 +139,50 @@ impl Backend {
         let to = format!("/v2/Services/{service}/AttributeIndexes");
         let form = format!("Resource={resource}&Path={path}&Type=string");
         self.expect("POST", &to, &form, 201).await?;
+        Ok(())
+    }
+
+    /// Makes an audience of those identities, who all get the attribute `name`; answers its SID.
+    pub(crate) async fn upload_audience(
+        &mut self,
+        service: &str,
+        identities: impl Iterator<Item = String>,
+    ) -> anyhow::Result<String> {
+        let path = format!("/v2/Services/{service}/Audiences");
+        let Made { sid } = self.create(&path, "FriendlyName=bench").await?;
+        let mut rows = String::from("identity,name\n");
+        let mut count = 0_u64;
+        for identity in identities {
+            writeln!(rows, "{identity},Name of {identity}")?;
+            count += 1;
+        }
+        let path = format!("{path}/{sid}/Upload");
+        let authorization = &self.authorization;
+        let response = self
+            .connection
+            .request_with("POST", &path, authorization, "text/csv", &rows)
+            .await?;
+        let told = String::from_utf8_lossy(&response.body);
+        let Ok(Uploaded { accepted }) = serde_json::from_slice(&response.body) else {
+            bail!("POST {path} was answered {}: {told}", response.status);
+        };
+        ensure!(
+            accepted == count,
+            "{accepted} of {count} rows were accepted: {told}"
+        );
+        Ok(sid)
+    }
+
+    /// Makes a campaign; answers its path.
+    pub(crate) async fn create_campaign(&mut self, service: &str, form: &str) -> anyhow::Result<String> {
+        let path = format!("/v2/Services/{service}/Campaigns");
+        let Made { sid } = self.create(&path, form).await?;
+        Ok(format!("{path}/{sid}"))
+    }
+
+    /// Changes a campaign.
+    pub(crate) async fn set_campaign(&mut self, campaign: &str, form: &str) -> anyhow::Result<()> {
+        self.expect("POST", campaign, form, 200).await?;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What is measured: each scenario prepares its stage, runs, checks what came of it and reports.
 
+pub(crate) mod campaign;
 pub(crate) mod channels;
 pub(crate) mod fanout;
 pub(crate) mod history;
