@@ -4,6 +4,7 @@
 //! `bench/README.md` for the method.
 
 mod board;
+mod compare;
 mod crowd;
 mod deaf;
 mod histogram;
@@ -45,6 +46,10 @@ struct Bench {
 
 fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
+    if let Scenario::Compare(files) = &options.scenario {
+        compare::run(&files.ours, &files.theirs)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let descriptors = rlimit::increase_nofile_limit(u64::MAX)?;
     let sockets = u64::from(options.scenario.sockets());
     anyhow::ensure!(
@@ -80,6 +85,7 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Scenario::Rows(options) => scenarios::rows::run(&bench, options).await,
         Scenario::Webhooks(options) => scenarios::webhooks::run(&bench, options).await,
         Scenario::Campaign(options) => scenarios::campaign::run(&bench, options).await,
+        Scenario::Compare(_) => anyhow::bail!("files are compared, not a server"),
     }?;
     report.print(options.common.json);
     Ok(if report.is_sound() {

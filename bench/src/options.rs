@@ -1,5 +1,7 @@
 //! The command line. Every scenario is bounded in time and in count.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 /// Puts load on a running Hubbub on this machine, through its public doors.
@@ -81,6 +83,8 @@ pub(crate) enum Scenario {
     Webhooks(WebhooksOptions),
     /// A campaign goes to many users, each in a channel of its own, while others may chat.
     Campaign(CampaignOptions),
+    /// Prints what two runs told with `--json` side by side; `bench/run --compare PEER` makes both.
+    Compare(CompareOptions),
 }
 
 impl Scenario {
@@ -100,6 +104,7 @@ impl Scenario {
             // A connection to the door, and as many from the worker.
             Self::Webhooks(options) => 4 * options.connections + 256,
             Self::Campaign(options) => options.rooms * options.members,
+            Self::Compare(_) => 0,
         }
     }
 }
@@ -338,4 +343,12 @@ pub(crate) struct CampaignOptions {
     /// How long they are measured alone before, and at most among the campaign.
     #[command(flatten)]
     pub(crate) load: Load,
+}
+
+#[derive(Args)]
+pub(crate) struct CompareOptions {
+    /// One report a line.
+    pub(crate) ours: PathBuf,
+    /// The same scenarios of another server.
+    pub(crate) theirs: PathBuf,
 }
