@@ -122,17 +122,20 @@ pub trait BucketBinder: Send + Sync {
 pub enum JobClass {
     /// Webhook deliveries that have just been recorded and are due now.
     Webhook,
+    /// Portions of campaigns' recipients.
+    Campaign,
 }
 
 impl JobClass {
     /// Every class, for declaring queues.
-    pub const ALL: [Self; 1] = [Self::Webhook];
+    pub const ALL: [Self; 2] = [Self::Webhook, Self::Campaign];
 
     /// The name in routing keys: `webhook`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Campaign => "campaign",
         }
     }
 
@@ -141,6 +144,7 @@ impl JobClass {
     pub fn shards(self) -> u8 {
         match self {
             Self::Webhook => 8,
+            Self::Campaign => 2,
         }
     }
 }

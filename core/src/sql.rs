@@ -1,5 +1,7 @@
 //! Hand-written set-based statements for the hot paths, one text for both databases.
 
+use std::fmt::{self, Write as _};
+
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value};
 
 use crate::timestamp::Timestamp;
@@ -58,6 +60,42 @@ impl Sql {
             self.list(row).push(")");
         }
         self
+    }
+
+    /// Appends `name(column, …) AS (…)` with these rows, for a `WITH`; each column is given with its type. On Postgres the
+    /// rows travel as one array a column: the text, and with it the plan, stays the same whatever their number.
+    pub(crate) fn table<const N: usize>(
+        &mut self,
+        backend: DbBackend,
+        name: &str,
+        columns: [(&str, &str); N],
+        rows: impl IntoIterator<Item = [Value; N]>,
+    ) -> &mut Self {
+        self.push(name).push("(");
+        for (number, (column, _)) in columns.iter().enumerate() {
+            self.push(if number == 0 { "" } else { ", " }).push(column);
+        }
+        self.push(") AS (");
+        if backend != DbBackend::Postgres {
+            self.push("VALUES ");
+            return self.rows(rows).push(")");
+        }
+        let mut arrays: [Array; N] = std::array::from_fn(|_| Array::default());
+        for row in rows {
+            for (array, value) in arrays.iter_mut().zip(row) {
+                array.add(&value);
+            }
+        }
+        self.push("SELECT * FROM unnest(");
+        for (number, (array, (_, kind))) in arrays.into_iter().zip(columns).enumerate() {
+            self.push(if number == 0 { "" } else { ", " }).array(array, kind);
+        }
+        self.push("))")
+    }
+
+    fn array(&mut self, array: Array, kind: &str) -> &mut Self {
+        self.push("CAST(CAST(").bind(array.end());
+        self.push(" AS text) AS ").push(kind).push("[])")
     }
 
     /// Appends the condition that `column` is one of what `query` answers, to be looked up one by one. Left to itself,
@@ -119,6 +157,50 @@ impl Sql {
     }
 }
 
+/// An array as Postgres reads it from a text: `{"a","b",NULL}`.
+#[derive(Default)]
+struct Array(String);
+
+impl Array {
+    fn add(&mut self, value: &Value) {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        match value {
+            Value::Uuid(Some(id)) => self.write(id),
+            Value::BigInt(Some(number)) => self.write(number),
+            Value::Int(Some(number)) => self.write(number),
+            Value::Bool(Some(truth)) => self.write(truth),
+            Value::String(Some(text)) => {
+                self.0.push('"');
+                for part in text.split_inclusive(['"', '\\']) {
+                    match part.strip_suffix(['"', '\\']) {
+                        Some(plain) => {
+                            self.0.push_str(plain);
+                            self.0.push('\\');
+                            self.0.push_str(&part[plain.len()..]);
+                        }
+                        None => self.0.push_str(part),
+                    }
+                }
+                self.0.push('"');
+            }
+            value => {
+                debug_assert!(*value == value.as_null(), "a value that is not put into arrays");
+                self.0.push_str("NULL");
+            }
+        }
+    }
+
+    fn write(&mut self, value: impl fmt::Display) {
+        // Writing to a text does not fail.
+        let _ = write!(self.0, "{value}");
+    }
+
+    fn end(mut self) -> String {
+        self.0.push_str(if self.0.is_empty() { "{}" } else { "}" });
+        self.0
+    }
+}
+
 /// The most items that [`portions`] puts together.
 const MOST: usize = 128;
 
@@ -138,6 +220,25 @@ pub(crate) fn portions<T>(items: &[T]) -> impl Iterator<Item = &[T]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arrays_keep_what_they_are_given() {
+        let mut array = Array::default();
+        for value in [
+            Value::from("plain"),
+            Value::from("a \"quoted\" {thing}, and \\"),
+            Value::from(""),
+            Value::String(None),
+            Value::from(-7_i64),
+        ] {
+            array.add(&value);
+        }
+        assert_eq!(
+            array.end(),
+            r#"{"plain","a \"quoted\" {thing}, and \\","",NULL,-7}"#
+        );
+        assert_eq!(Array::default().end(), "{}");
+    }
 
     #[test]
     fn portions_are_powers_of_two_and_leave_nothing_out() {

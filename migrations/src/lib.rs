@@ -35,6 +35,8 @@ mod m20261122_000044_aim_webhook_deliveries;
 mod m20261122_000045_lease_webhook_targets;
 mod m20261122_000048_place_events;
 mod m20261122_000050_create_campaigns;
+mod m20261122_000053_create_campaign_runs;
+mod m20261122_000054_count_live_changes;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -75,6 +77,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000045_lease_webhook_targets::Migration),
             Box::new(m20261122_000048_place_events::Migration),
             Box::new(m20261122_000050_create_campaigns::Migration),
+            Box::new(m20261122_000053_create_campaign_runs::Migration),
+            Box::new(m20261122_000054_count_live_changes::Migration),
         ]
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, Value};
 
 use crate::{
     entities::channel,
@@ -56,13 +56,18 @@ pub(crate) async fn lock_all(
     tx: &DatabaseTransaction,
     keys: &[ChannelKey],
 ) -> Result<HashMap<ChannelKey, channel::Model>> {
-    let mut sql = Sql::new("SELECT * FROM channels WHERE deleted_at IS NULL AND (service_id, id) IN ");
+    let backend = tx.get_database_backend();
+    let mut sql = Sql::new("SELECT *");
+    if backend == DbBackend::Postgres {
+        // The engine of campaigns sees by it that others are busy.
+        sql.push(", nextval('live_changes') AS live_change");
+    }
+    sql.push(" FROM channels WHERE deleted_at IS NULL AND (service_id, id) IN ");
     sql.values(
         keys.iter()
             .map(|(service, channel)| [service.into(), channel.into()]),
     );
-    sql.push(" ORDER BY service_id, id")
-        .for_update(tx.get_database_backend());
+    sql.push(" ORDER BY service_id, id").for_update(backend);
     sql.all(tx)
         .await?
         .iter()

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use super::{Event, EventKind, Resource};
@@ -27,10 +26,43 @@ const CHANNELS: usize = 200;
 /// Whatever the database refuses.
 pub async fn append(db: &impl ConnectionTrait, events: &[Event]) -> Result<()> {
     let rows = events.iter().filter_map(row).collect::<Result<Vec<_>>>()?;
+    let backend = db.get_database_backend();
     for portion in rows.chunks(ROWS) {
-        channel_event::Entity::insert_many(portion.iter().map(|row| row.clone().into_active_model()))
-            .exec_without_returning(db)
-            .await?;
+        let mut sql = Sql::new("WITH ");
+        sql.table(
+            backend,
+            "said",
+            [
+                ("service_id", "uuid"),
+                ("channel_id", "uuid"),
+                ("seq", "bigint"),
+                ("id", "uuid"),
+                ("kind", "text"),
+                ("identity", "text"),
+                ("subject", "text"),
+                ("payload", "text"),
+                ("committed_at", "bigint"),
+            ],
+            portion.iter().map(|row| {
+                [
+                    row.service_id.into(),
+                    row.channel_id.into(),
+                    row.seq.into(),
+                    row.id.into(),
+                    row.kind.as_str().into(),
+                    row.identity.as_str().into(),
+                    row.subject.as_deref().into(),
+                    row.payload.as_str().into(),
+                    row.committed_at.into(),
+                ]
+            }),
+        );
+        sql.push(
+            " INSERT INTO channel_events (service_id, channel_id, seq, id, kind, identity, subject, payload, \
+             committed_at) SELECT service_id, channel_id, seq, id, kind, identity, subject, payload, committed_at \
+             FROM said",
+        );
+        sql.execute(db).await?;
     }
     Ok(())
 }

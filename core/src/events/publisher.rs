@@ -25,8 +25,11 @@ use crate::{
 const BACKLOG: usize = 4096;
 /// How many commits are published together.
 const BATCH: usize = 64;
-/// How many events with an audience in many channels go into one message.
+/// How many events that go to every gateway go into one message.
 const NEWS_AT_ONCE: usize = 32;
+/// Events for more buckets than this go to every gateway: a message for each bucket would cost the broker more than
+/// gateways are spared by it.
+const BUCKETS_AT_ONCE: usize = 48;
 
 /// What a commit leaves to be told.
 #[derive(Debug, Default)]
@@ -105,7 +108,8 @@ pub enum Told {
 }
 
 /// Encodes events for the bus: one message a bucket, the topics in its header. What members of several channels hear of
-/// goes to every gateway instead, once; it sees by the topics whether that concerns anybody there.
+/// goes to every gateway instead, once, and so does what concerns very many buckets; a gateway sees by the topics whether
+/// that concerns anybody there.
 #[must_use]
 pub fn encode<E: std::borrow::Borrow<Event>>(origin: Uuid, events: &[E]) -> Vec<BusMessage> {
     let mut buckets: BTreeMap<u8, (BTreeSet<u64>, Vec<&Event>)> = BTreeMap::new();
@@ -123,6 +127,11 @@ pub fn encode<E: std::borrow::Borrow<Event>>(origin: Uuid, events: &[E]) -> Vec<
                 batch.push(event);
             }
         }
+    }
+    if buckets.len() > BUCKETS_AT_ONCE {
+        buckets.clear();
+        let told = events.iter().map(std::borrow::Borrow::borrow);
+        news = told.filter(|event: &&Event| !event.topics().is_empty()).collect();
     }
     let to_all = news.chunks(NEWS_AT_ONCE).map(|batch| {
         let topics = batch.iter().flat_map(|event| event.topics());
