@@ -41,7 +41,18 @@ pub(crate) async fn added<'r, R: Indexed + 'r>(
 /// # Errors
 /// Whatever the database refuses.
 pub(crate) async fn changed<R: Indexed>(tx: &impl ConnectionTrait, row: &R) -> Result<()> {
-    match entries(tx, [row]).await? {
+    changed_all(tx, [row]).await
+}
+
+/// The attributes of these rows have changed.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub(crate) async fn changed_all<'r, R: Indexed + 'r>(
+    tx: &impl ConnectionTrait,
+    rows: impl IntoIterator<Item = &'r R>,
+) -> Result<()> {
+    match entries(tx, rows).await? {
         Some(entries) => entries.replace(tx).await,
         None => Ok(()),
     }

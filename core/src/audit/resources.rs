@@ -4,10 +4,11 @@ use serde_json::Value;
 
 use super::{Audited, NOWHERE, bare};
 use crate::{
-    accounts, api_keys, attribute_indexes, bindings, channel_webhooks, channels, credentials,
+    accounts, api_keys, attribute_indexes, audiences, bindings, campaigns, channel_webhooks, channels,
+    credentials,
     entities::{
-        account, api_key, attribute_index, binding, channel, channel_webhook, credential, invite, member,
-        message, role, service, user, webhook_delivery, webhook_endpoint,
+        account, api_key, attribute_index, audience, binding, campaign, channel, channel_webhook, credential,
+        invite, member, message, role, service, user, webhook_delivery, webhook_endpoint,
     },
     error::Result,
     invites, members, messages, roles, services,
@@ -63,5 +64,14 @@ audited! {
     "account" account::Model, |row, _| bare(&accounts::view(row, None));
     "attribute_index" attribute_index::Model,
         |row, account| bare(&attribute_indexes::view(row, account, &NOWHERE));
+    "audience" audience::Model, |row, _| bare(&audiences::view(row, &NOWHERE));
+    "campaign" campaign::Model, |row, _| {
+        let mut shown = bare(&campaigns::view(row, None, &NOWHERE))?;
+        // They are the engine's doing, and stand elsewhere.
+        if let Value::Object(fields) = &mut shown {
+            fields.retain(|name, _| name != "counts" && name != "rates");
+        }
+        Ok(shown)
+    };
     "webhook_delivery" webhook_delivery::Model, |row, _| bare(&deliveries::view(row, &NOWHERE));
 }

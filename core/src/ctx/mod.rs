@@ -17,6 +17,7 @@ pub use lookups::Lookups;
 use crate::{
     api_keys::KeyUse,
     broker::{Asks, Broker, Bus, Jobs},
+    campaigns::Wake,
     db::Db,
     draining::Draining,
     entities::service,
@@ -146,6 +147,8 @@ pub struct Core {
     pub writer: MessageWriter,
     /// The group commit of read horizons.
     pub horizons: HorizonWriter,
+    /// Wakes the engine of campaigns.
+    pub campaigns: Wake,
     /// Writes calls about pre-events down.
     pub recorder: Recorder,
     /// Notes when keys are used.
@@ -175,6 +178,7 @@ impl Core {
         Arc::new(Self {
             cursors: CursorKey::new(&vault),
             horizons: HorizonWriter::start(&db, &publisher, &settings.base()),
+            campaigns: Wake::default(),
             recorder: Recorder::start(&db),
             key_use: KeyUse::new(&db),
             lookups: Lookups::new(&db),

@@ -20,11 +20,15 @@ mod statement;
 mod table;
 mod term;
 mod user_channels;
+mod whole;
+
+use sea_orm::DatabaseConnection;
 
 pub use explain::Explain;
 pub use limits::Limits;
 pub(crate) use table::Listed;
 pub(crate) use user_channels::user_channels;
+pub(crate) use whole::{Everyone, affordable, count};
 
 use self::{
     explain::Gap,
@@ -45,7 +49,7 @@ use crate::{
     error::{Error, Result},
     filter::{Field, Filter, Sort, Subject, Test},
     paging::{self, Key, Page, PageRequest},
-    sid::{AttributeIndexSid, ChannelSid},
+    sid::{AttributeIndexSid, ChannelSid, ServiceSid},
 };
 
 /// How often a page is read again because an index that it was read from has gone meanwhile.
@@ -135,7 +139,7 @@ pub(crate) async fn run<T: Listed>(
 ) -> Result<Listing<T>> {
     for _ in 0..ATTEMPTS {
         let (mut filter, mut sort) = parsed(asked, T::TABLE.subject)?;
-        let declared = declared(ctx, T::COVERED, &filter, &sort).await?;
+        let declared = declared(ctx.reader(), ctx.scope(), T::COVERED, &filter, &sort).await?;
         filter.settle(&declared);
         sort.settle(&declared);
         let question = Question::of(
@@ -158,7 +162,7 @@ pub(crate) async fn run<T: Listed>(
             question,
         };
         let (page, explain, used) = attempt.page::<T>(bounds, request).await?;
-        if still_ready(ctx, T::COVERED, &used).await? {
+        if still_ready(ctx.reader(), ctx.scope(), T::COVERED, &used).await? {
             return Ok(Listing {
                 page,
                 explain: asked.explain.then_some(explain),
@@ -169,25 +173,36 @@ pub(crate) async fn run<T: Listed>(
 }
 
 /// The indexes that are declared over the resource, when any attribute is asked for.
-async fn declared(ctx: &Ctx, covered: Covered, filter: &Filter, sort: &Sort) -> Result<Vec<Declared>> {
+async fn declared(
+    db: &DatabaseConnection,
+    service: ServiceSid,
+    covered: Covered,
+    filter: &Filter,
+    sort: &Sort,
+) -> Result<Vec<Declared>> {
     let mut asked = sort
         .0
         .iter()
         .any(|by| matches!(by.field, Field::Attribute { .. }));
     filter.conditions(&mut |condition| asked |= matches!(condition.field, Field::Attribute { .. }));
     if asked {
-        attribute_indexes::declared(ctx.reader(), ctx.scope(), covered).await
+        attribute_indexes::declared(db, service, covered).await
     } else {
         Ok(Vec::new())
     }
 }
 
 /// Whether the indexes that were read still are whole: one that is taken down loses its entries.
-async fn still_ready(ctx: &Ctx, covered: Covered, used: &[AttributeIndexSid]) -> Result<bool> {
+async fn still_ready(
+    db: &DatabaseConnection,
+    service: ServiceSid,
+    covered: Covered,
+    used: &[AttributeIndexSid],
+) -> Result<bool> {
     if used.is_empty() {
         return Ok(true);
     }
-    let now = attribute_indexes::declared(ctx.reader(), ctx.scope(), covered).await?;
+    let now = attribute_indexes::declared(db, service, covered).await?;
     Ok(used
         .iter()
         .all(|id| now.iter().any(|index| index.id == *id && index.ready)))

@@ -64,7 +64,7 @@ impl Spine {
         }
     }
 
-    fn id(self, alias: &str) -> String {
+    pub(super) fn id(self, alias: &str) -> String {
         match self {
             Self::Own => format!("{alias}.id"),
             Self::Entries(_) | Self::Elements(..) => format!("{alias}.item_id"),
@@ -235,7 +235,7 @@ impl Search<'_> {
     }
 
     /// Writes the table that is read, for SQLite with the index to read it by.
-    fn from(&self, sql: &mut Sql, alias: &str, in_order_of: Option<&OwnField>) {
+    pub(super) fn from(&self, sql: &mut Sql, alias: &str, in_order_of: Option<&OwnField>) {
         let (table, index) = match self.spine {
             Spine::Own => {
                 let table = self.ground.table;
@@ -256,7 +256,7 @@ impl Search<'_> {
     }
 
     /// Writes what the spine itself answers.
-    fn direct(&self, sql: &mut Sql, alias: &str) {
+    pub(super) fn direct(&self, sql: &mut Sql, alias: &str) {
         match self.spine {
             Spine::Own => self.ground.own_rows(sql, alias),
             Spine::Entries(index) | Spine::Elements(index, _) => self.ground.entries(sql, alias, index),
@@ -310,7 +310,7 @@ impl Search<'_> {
     }
 
     /// The terms that the spine does not answer.
-    fn left(&self) -> impl Iterator<Item = usize> {
+    pub(super) fn left(&self) -> impl Iterator<Item = usize> {
         (0..self.terms.len()).filter(|number| !self.spine.answers(self.terms, *number))
     }
 
@@ -319,7 +319,7 @@ impl Search<'_> {
         self.probe(sql, id, 0..self.terms.len(), true);
     }
 
-    fn probe(&self, sql: &mut Sql, id: &str, numbers: impl Iterator<Item = usize>, own_row: bool) {
+    pub(super) fn probe(&self, sql: &mut Sql, id: &str, numbers: impl Iterator<Item = usize>, own_row: bool) {
         let (own, others): (Vec<&Term>, Vec<&Term>) = numbers
             .filter(|number| !self.sets.contains(number))
             .map(|number| &self.terms[number])

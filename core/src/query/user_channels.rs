@@ -84,7 +84,7 @@ pub(crate) async fn user_channels(
 ) -> Result<Listing<UserChannel>> {
     for _ in 0..ATTEMPTS {
         let (mut filter, mut sort) = parsed(asked, &USER_CHANNELS)?;
-        let declared = declared(ctx, Covered::Channels, &filter, &sort).await?;
+        let declared = declared(ctx.reader(), ctx.scope(), Covered::Channels, &filter, &sort).await?;
         filter.settle(&declared);
         sort.settle(&declared);
         let question = Question::of(
@@ -104,7 +104,7 @@ pub(crate) async fn user_channels(
         let (ids, used) = attempt.candidates(gap.as_ref()).await?;
         let read = ids.len();
         let rows = attempt.rows(ids, question, request).await?;
-        if !still_ready(ctx, Covered::Channels, &used).await? {
+        if !still_ready(ctx.reader(), ctx.scope(), Covered::Channels, &used).await? {
             continue;
         }
         let place = |row: &Row| Key::Place(place::encode(question, &row.place));

@@ -14,8 +14,9 @@ pub(crate) use view::view_without_secret;
 pub use view::{ServiceView, view};
 
 use crate::{
-    api_keys, attribute_indexes,
+    api_keys, attribute_indexes, audiences,
     audit::Edit,
+    campaigns,
     change::AccountChange,
     ctx::{AccountCtx, BackendCtx, Core},
     db::is_duplicate,
@@ -291,6 +292,8 @@ pub async fn delete(ctx: &AccountCtx, id: ServiceSid) -> Result<()> {
         .filter(webhook_endpoint::Column::ServiceId.eq(id))
         .exec(&change.tx)
         .await?;
+    audiences::delete_of_service(&change.tx, id).await?;
+    campaigns::delete_of_service(&change.tx, id).await?;
     presence::forget(&change.tx, id, None).await?;
     attribute_indexes::take_down(&change.tx, id, None).await?;
     webhook_attempt::Entity::delete_many()

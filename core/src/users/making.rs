@@ -101,7 +101,7 @@ async fn prepare(ctx: &Ctx, change: &Change<'_>, new: NewUser) -> Result<user::M
     Ok(row)
 }
 
-fn fresh(ctx: &Ctx, identity: &str, role_id: RoleSid) -> user::Model {
+pub(super) fn fresh(ctx: &Ctx, identity: &str, role_id: RoleSid) -> user::Model {
     let now = Timestamp::now();
     user::Model {
         service_id: ctx.scope(),
@@ -151,7 +151,7 @@ pub(crate) async fn ensure_all(
     Ok(known)
 }
 
-async fn locked(
+pub(super) async fn locked(
     change: &Change<'_>,
     service: ServiceSid,
     identities: &[&str],
@@ -169,7 +169,10 @@ async fn locked(
 }
 
 /// Inserts those whose identities are free, announces them, and answers them.
-async fn insert_missing(change: &mut Change<'_>, rows: Vec<user::Model>) -> Result<Vec<user::Model>> {
+pub(super) async fn insert_missing(
+    change: &mut Change<'_>,
+    rows: Vec<user::Model>,
+) -> Result<Vec<user::Model>> {
     if rows.is_empty() {
         return Ok(rows);
     }

@@ -2,6 +2,7 @@
 
 mod actions;
 mod making;
+mod merging;
 mod reach;
 mod view;
 
@@ -12,6 +13,8 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelec
 pub use actions::{UpdateUser, delete, update};
 pub(crate) use making::ensure_all;
 pub use making::{NewUser, create, create_all, log_in};
+pub use merging::Setting;
+pub(crate) use merging::merge_all;
 pub use reach::{Reach, UserNews};
 pub use view::{UserLinks, UserView};
 
