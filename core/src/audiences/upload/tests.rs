@@ -122,7 +122,7 @@ fn a_header_that_cannot_be_used_is_refused() {
             "{text}: {refused}"
         );
     }
-    assert_eq!(all(&csv(b"identity").unwrap()), [String::new(); 0]);
+    assert!(csv(b"identity").unwrap().is_empty());
     assert_eq!(all(&csv(b" identity \r\nalice").unwrap()), ["2 alice"]);
 }
 
