@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, delete, get, post, put, web::Json};
 use hubbub_core::{
     Ctx, Error,
     channels::{self, ChannelView, NewChannel},
+    desk::CaseUpdate,
     input::Identity,
     members::NewMember,
     query::Explain,
@@ -18,7 +19,7 @@ use crate::{
     call::Call,
     openapi::WebhooksEnabled,
     paging::{Meta, PageParams},
-    params::Date,
+    params::{ClearableDate, Date},
     refusal::Result,
     routes::Register,
 };
@@ -257,6 +258,15 @@ struct UpdateChannel {
     date_updated: Option<Date>,
     /// For imports.
     created_by: Option<String>,
+    /// `open`, `snoozed` or `closed`; closing detaches the pool. For backends, and operators of the channel's pool.
+    state: Option<String>,
+    /// An operator of the channel's pool; empty for nobody.
+    assignee: Option<String>,
+    /// The pool of operators that is to reach it; empty for none.
+    pool_sid: Option<String>,
+    /// When a snoozed case opens again; it is snoozed by that alone. Empty: when its user writes.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    snooze_until: Option<ClearableDate>,
 }
 
 impl From<UpdateChannel> for channels::UpdateChannel {
@@ -268,6 +278,12 @@ impl From<UpdateChannel> for channels::UpdateChannel {
             date_created: form.date_created.map(Into::into),
             date_updated: form.date_updated.map(Into::into),
             created_by: form.created_by,
+            case: CaseUpdate {
+                state: form.state,
+                assignee: form.assignee,
+                pool_sid: form.pool_sid,
+                snooze_until: form.snooze_until.map(|date| date.0),
+            },
         }
     }
 }

@@ -29,6 +29,7 @@ mod messages;
 mod metrics;
 mod openapi;
 mod operations;
+mod operator_pools;
 mod paging;
 mod params;
 mod rate_limits;

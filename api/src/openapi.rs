@@ -167,6 +167,11 @@ fn build() -> OpenApi {
                 ("Invite", "Invites to a channel."),
                 ("ChannelWebhook", "Webhooks of a channel."),
                 ("Message", "Messages of a channel."),
+                (
+                    "OperatorPool",
+                    "Pools of operators, who reach the channels that are attached to them, and their desks.",
+                ),
+                ("Operator", "The operators of a pool."),
                 ("AttributeIndex", "Declared indexes over attributes."),
                 (
                     "Binding",

@@ -14,6 +14,7 @@ use utoipa::__dev::{SchemaReferences, Tags};
 use crate::{
     access_tokens, accounts, attribute_indexes, audit_events, auth_tokens, bindings, call, channel_webhooks,
     channels, credentials, demo, docs, door, events, invites, keys, members, messages, openapi, operations,
+    operator_pools,
     refusal::{Refusal, Result},
     roles, sdk, services,
     state::ApiState,
@@ -49,6 +50,7 @@ pub(crate) fn all(to: &mut impl Register) {
     invites::routes(to);
     channel_webhooks::routes(to);
     messages::routes(to);
+    operator_pools::routes(to);
     attribute_indexes::routes(to);
     bindings::routes(to);
     credentials::routes(to);

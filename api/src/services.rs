@@ -12,6 +12,7 @@ use crate::{
     answer::{Created, Deleted},
     call::Call,
     paging::{Meta, PageParams},
+    params::Object,
     refusal::Result,
     routes::Register,
 };
@@ -153,6 +154,10 @@ struct UpdateService {
     /// Empty clears it.
     #[serde(rename = "Media.CompatibilityMessage")]
     media_compatibility_message: Option<String>,
+    /// What opens cases by itself: JSON such as `{"pool_sid": "OP…"}`, by which a user's message in a channel that nobody
+    /// attends to opens a case and attaches the pool. `{}` or an empty text switches it off.
+    #[schema(value_type = Option<String>, example = "{\"pool_sid\": \"OP…\"}")]
+    case_rules: Option<Object>,
     /// Makes a new webhook secret; the one before signs beside it for 24 hours.
     rotate_webhook_secret: Option<bool>,
     #[serde(rename = "Notifications.LogEnabled")]
@@ -251,6 +256,9 @@ impl From<UpdateService> for services::UpdateService {
             media_compatibility_message: form.media_compatibility_message,
             notifications_log_enabled: form.notifications_log_enabled,
             notifications,
+            case_rules: form
+                .case_rules
+                .map(|rules| serde_json::Value::Object(rules.0).to_string()),
             rotate_webhook_secret: form.rotate_webhook_secret.unwrap_or(false),
         }
     }

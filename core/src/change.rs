@@ -6,8 +6,10 @@ use sea_orm::DatabaseTransaction;
 
 use crate::{
     audit::{self, Actor, Audited, Edit},
+    channels::SLACK,
     ctx::{Caller, Core, Ctx},
     db::TRANSACTION_LIMIT,
+    desk::CaseTurn,
     entities::{audit_event, channel},
     error::{Error, ErrorCode, Result},
     events::{
@@ -100,6 +102,56 @@ impl<'a> Change<'a> {
         log::append(&self.tx, &self.events[first..]).await
     }
 
+    /// Makes the event that tells how the channel has become, with what that does to its case. It may be two: a channel
+    /// that goes from one pool to another has none in between, so that each pool hears its own part. The same holds for
+    /// the channel as in [`Change::record`].
+    ///
+    /// # Errors
+    /// Whatever the database refuses.
+    pub(crate) async fn record_turn(
+        &mut self,
+        channel: &mut channel::Model,
+        before: &channel::Model,
+    ) -> Result<()> {
+        let moves =
+            before.pool_id.is_some() && channel.pool_id.is_some() && before.pool_id != channel.pool_id;
+        if !moves {
+            return self.record_as(EventKind::ChannelUpdated, channel, before).await;
+        }
+        let mut between = channel.clone();
+        between.pool_id = None;
+        between.assignee = None;
+        self.record_as(EventKind::ChannelUpdated, &mut between, before)
+            .await?;
+        channel.last_seq = between.last_seq;
+        channel.last_event_at = between.last_event_at;
+        channel.pool_event_at = None;
+        self.record_as(EventKind::ChannelUpdated, channel, &between).await
+    }
+
+    /// Makes the event of this kind that tells how the channel has become, with what that does to its case.
+    ///
+    /// # Errors
+    /// Whatever the database refuses.
+    pub(crate) async fn record_as(
+        &mut self,
+        kind: EventKind,
+        channel: &mut channel::Model,
+        before: &channel::Model,
+    ) -> Result<()> {
+        if self.ctx.caller.origin().webhooks {
+            self.hooks.read(&self.tx, [&*channel]).await?;
+        }
+        advance(channel, Timestamp::now());
+        let resource = Resource::Channel(Box::new(channel.clone()));
+        let mut event = self.event(kind, resource, Some(channel));
+        event.pool = channel.pool_id.or(before.pool_id);
+        event.turn = CaseTurn::between(before, channel);
+        log::append(&self.tx, std::slice::from_ref(&event)).await?;
+        self.events.push(event);
+        Ok(())
+    }
+
     /// Makes an event that belongs to no channel.
     pub(crate) fn tell(&mut self, kind: EventKind, resource: Resource) {
         let event = self.event(kind, resource, None);
@@ -130,6 +182,8 @@ impl<'a> Change<'a> {
             seq: channel.map(|channel| channel.last_seq),
             identity: self.ctx.caller.actor().to_owned(),
             at: channel.map_or_else(Timestamp::now, |channel| channel.last_event_at),
+            pool: channel.and_then(|channel| channel.pool_id),
+            turn: CaseTurn::default(),
             resource,
             connection: self.ctx.caller.origin().connection,
         }
@@ -298,4 +352,9 @@ impl Ledger {
 pub(crate) fn advance(channel: &mut channel::Model, now: Timestamp) {
     channel.last_seq += 1;
     channel.last_event_at = channel.last_event_at.max(now);
+    channel.pool_event_at = match (channel.pool_id, channel.pool_event_at) {
+        (None, _) => None,
+        (Some(_), Some(at)) if channel.last_event_at < at.plus(SLACK) => Some(at),
+        (Some(_), _) => Some(channel.last_event_at),
+    };
 }

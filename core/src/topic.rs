@@ -2,7 +2,7 @@
 
 use crate::{
     broker::BUCKETS,
-    sid::{ChannelSid, ServiceSid},
+    sid::{ChannelSid, OperatorPoolSid, ServiceSid},
 };
 
 /// What a gateway subscribes to.
@@ -22,6 +22,18 @@ impl Topic {
         Self(hash(hash(!SEED, service.0.as_bytes()), identity.as_bytes()))
     }
 
+    /// The events of the channels that are attached to a pool of operators.
+    #[must_use]
+    pub fn pool(service: ServiceSid, pool: OperatorPoolSid) -> Self {
+        Self(hash(hash(SEED ^ POOLS, service.0.as_bytes()), pool.0.as_bytes()))
+    }
+
+    /// What all operators of a service hear.
+    #[must_use]
+    pub fn operators(service: ServiceSid) -> Self {
+        Self(hash(SEED ^ OPERATORS, service.0.as_bytes()))
+    }
+
     /// The routing bucket.
     #[must_use]
     pub fn bucket(self) -> u8 {
@@ -30,6 +42,10 @@ impl Topic {
 }
 
 const SEED: u64 = 0xcbf2_9ce4_8422_2325;
+/// Tells pools' topics from channels'.
+const POOLS: u64 = 0x5bd1_e995;
+/// Tells services' topics from all others.
+const OPERATORS: u64 = 0x9e37_79b9;
 
 /// FNV-1a, then a finaliser, since FNV's low bits alone are poor.
 fn hash(seed: u64, bytes: &[u8]) -> u64 {

@@ -37,6 +37,8 @@ mod m20261122_000048_place_events;
 mod m20261122_000050_create_campaigns;
 mod m20261122_000053_create_campaign_runs;
 mod m20261122_000054_count_live_changes;
+mod m20261122_000057_create_operator_pools;
+mod m20261122_000058_keep_cases;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -79,6 +81,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000050_create_campaigns::Migration),
             Box::new(m20261122_000053_create_campaign_runs::Migration),
             Box::new(m20261122_000054_count_live_changes::Migration),
+            Box::new(m20261122_000057_create_operator_pools::Migration),
+            Box::new(m20261122_000058_keep_cases::Migration),
         ]
     }
 }

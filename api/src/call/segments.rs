@@ -6,7 +6,7 @@ use hubbub_core::{
     input::{ChannelRef, MemberRef, UserRef},
     sid::{
         AccountSid, ApiKeySid, AttributeIndexSid, AuditEventSid, BindingSid, CredentialSid, DeliverySid,
-        InviteSid, MessageSid, RoleSid, ServiceSid, WebhookEndpointSid, WebhookSid,
+        InviteSid, MessageSid, OperatorPoolSid, RoleSid, ServiceSid, WebhookEndpointSid, WebhookSid,
     },
 };
 use percent_encoding::percent_decode_str;
@@ -114,7 +114,8 @@ sids!(
     WebhookEndpointSid,
     CredentialSid,
     BindingSid,
-    AttributeIndexSid
+    AttributeIndexSid,
+    OperatorPoolSid
 );
 references!(ChannelRef, UserRef, MemberRef);
 

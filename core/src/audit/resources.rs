@@ -8,10 +8,11 @@ use crate::{
     credentials,
     entities::{
         account, api_key, attribute_index, audience, binding, campaign, channel, channel_webhook, credential,
-        invite, member, message, role, service, user, webhook_delivery, webhook_endpoint,
+        invite, member, message, operator, operator_pool, role, service, user, webhook_delivery,
+        webhook_endpoint,
     },
     error::Result,
-    invites, members, messages, roles, services,
+    invites, members, messages, operator_pools, roles, services,
     sid::AccountSid,
     users::Reach,
     webhook_endpoints,
@@ -62,6 +63,7 @@ audited! {
     "service" service::Model, |row, _| bare(&services::view_without_secret(row, &NOWHERE));
     "key" api_key::Model, |row, _| bare(&api_keys::view(row));
     "account" account::Model, |row, _| bare(&accounts::view(row, None));
+    "operator_pool" operator_pool::Model, |row, account| bare(&operator_pools::view(row, account, &NOWHERE));
     "attribute_index" attribute_index::Model,
         |row, account| bare(&attribute_indexes::view(row, account, &NOWHERE));
     "audience" audience::Model, |row, _| bare(&audiences::view(row, &NOWHERE));
@@ -74,4 +76,17 @@ audited! {
         Ok(shown)
     };
     "webhook_delivery" webhook_delivery::Model, |row, _| bare(&deliveries::view(row, &NOWHERE));
+}
+
+/// It has no SID of its own: the log finds it under its pool's.
+impl Audited for operator::Model {
+    const KIND: &'static str = "operator";
+
+    fn sid(&self) -> String {
+        self.pool_id.to_string()
+    }
+
+    fn shown(&self, account: AccountSid) -> Result<Value> {
+        bare(&operator_pools::operator_view(self, account))
+    }
 }

@@ -1,5 +1,5 @@
 //! What a caller may do in one channel. REST with account credentials may do everything; a user what its service
-//! role and, as a member, its channel role allow.
+//! role and, as a member, its channel role allow; an operator of the channel's pool what its creator may.
 
 use sea_orm::ConnectionTrait;
 
@@ -8,7 +8,7 @@ use crate::{
     entities::{channel, invite, member},
     error::{Error, ErrorCode, Result},
     input::{ChannelRef, MemberRef},
-    invites, members,
+    invites, members, operator_pools,
     permissions::{Permission, Permissions},
     roles,
     sid::RoleSid,
@@ -24,6 +24,8 @@ pub struct Access {
     pub member: Option<member::Model>,
     /// The caller's invite, if it is no member and invited to become one.
     pub invite: Option<invite::Model>,
+    /// Whether the caller is an operator of the channel's pool.
+    pub operator: bool,
     /// The rights of a user; `None` for a backend, which has them all.
     rights: Option<Permissions>,
 }
@@ -35,6 +37,7 @@ impl Access {
             channel,
             member: None,
             invite: None,
+            operator: false,
             rights: Some(rights),
         }
     }
@@ -49,6 +52,7 @@ impl Access {
             Some(rights) if rights.has(permission) => Ok(()),
             Some(_)
                 if self.member.is_none()
+                    && !self.operator
                     && permission.scope() == crate::permissions::PermissionScope::Channel =>
             {
                 Err(ErrorCode::NotAMember.into())
@@ -74,8 +78,8 @@ impl Access {
         self.member.as_ref().ok_or_else(|| ErrorCode::NotAMember.into())
     }
 
-    /// Passes when the caller may see the channel itself: a backend, a member, who is invited, or anybody when it is
-    /// public.
+    /// Passes when the caller may see the channel itself: a backend, a member, an operator of its pool, who is invited,
+    /// or anybody when it is public.
     ///
     /// # Errors
     /// 50400.
@@ -109,12 +113,27 @@ impl Access {
         }
     }
 
-    /// Passes when the caller may read what is said in it: a backend or a member.
+    /// Passes when the caller may change the channel's case: a backend, or an operator of its pool.
+    ///
+    /// # Errors
+    /// 50400 when it is no member either, otherwise 50107.
+    pub fn may_attend(&self) -> Result<()> {
+        if self.rights.is_none() || self.operator {
+            return Ok(());
+        }
+        self.membership()?;
+        Err(Error::with(
+            ErrorCode::NotAuthorized,
+            "User not authorized for command: only operators of the channel's pool may change its case",
+        ))
+    }
+
+    /// Passes when the caller may read what is said in it: a backend, a member or an operator of its pool.
     ///
     /// # Errors
     /// 50400.
     pub fn may_read(&self) -> Result<()> {
-        if self.rights.is_none() || self.member.is_some() {
+        if self.rights.is_none() || self.member.is_some() || self.operator {
             Ok(())
         } else {
             Err(ErrorCode::NotAMember.into())
@@ -154,6 +173,7 @@ async fn of(ctx: &Ctx, db: &impl ConnectionTrait, channel: channel::Model) -> Re
             channel,
             member: None,
             invite: None,
+            operator: false,
             rights: None,
         });
     };
@@ -167,10 +187,20 @@ async fn of(ctx: &Ctx, db: &impl ConnectionTrait, channel: channel::Model) -> Re
     if let Some(member) = &member {
         rights = rights.union(roles::permissions(db, ctx.scope(), member.role_id).await?);
     }
+    let operator = match channel.pool_id {
+        Some(pool) => operator_pools::is_operator(db, ctx.scope(), pool, identity.as_str()).await?,
+        None => false,
+    };
+    if operator {
+        // What whoever made a channel may do in it.
+        let role = ctx.service.default_channel_creator_role_id;
+        rights = rights.union(roles::permissions(db, ctx.scope(), role).await?);
+    }
     Ok(Access {
         channel,
         member,
         invite,
+        operator,
         rights: Some(rights),
     })
 }

@@ -13,6 +13,7 @@ use crate::{
     channel_webhooks,
     ctx::Ctx,
     db::is_duplicate,
+    desk::{self, CaseUpdate},
     entities::{channel, member, user},
     error::{Error, ErrorCode, Result},
     events::{EventKind, Resource},
@@ -180,6 +181,12 @@ pub(super) fn new_row(ctx: &Ctx, new: &NewChannel) -> Result<channel::Model> {
         listed_at: date_created,
         webhooks: 0,
         campaign_id: None,
+        case_state: None,
+        assignee: None,
+        pool_id: None,
+        snoozed_until: None,
+        pool_read_index: None,
+        pool_event_at: None,
         deleted_at: None,
         date_created,
         date_updated: ctx.imported(new.date_updated).unwrap_or(date_created),
@@ -201,6 +208,8 @@ pub struct UpdateChannel {
     pub date_updated: Option<Timestamp>,
     /// For imports.
     pub created_by: Option<String>,
+    /// Its case.
+    pub case: CaseUpdate,
 }
 
 /// Changes a channel.
@@ -208,9 +217,11 @@ pub struct UpdateChannel {
 /// # Errors
 /// 20404, 50307; 20161 when a user changes nothing; 50107 when the caller's roles do not allow it; the code of the field that is wrong.
 pub async fn update(ctx: &Ctx, channel: &ChannelRef, update: UpdateChannel) -> Result<channel::Model> {
-    let is_change =
-        update.friendly_name.is_some() || update.unique_name.is_some() || update.attributes.is_some();
-    ctx.require_change(is_change, "FriendlyName, UniqueName or Attributes")?;
+    let is_change = update.friendly_name.is_some()
+        || update.unique_name.is_some()
+        || update.attributes.is_some()
+        || !update.case.is_nothing();
+    ctx.require_change(is_change, "FriendlyName, UniqueName, Attributes or its case")?;
     let mut amended = update.clone();
     if let Some(due) = pre_events::due(ctx, pre_events::CHANNEL_UPDATE).await? {
         let mut rehearsal = Change::begin(ctx).await?;
@@ -242,6 +253,9 @@ async fn edit(
     if asked.attributes.is_some() {
         access.require(Permission::EditChannelAttributes)?;
     }
+    if !asked.case.is_nothing() {
+        access.may_attend()?;
+    }
     let before = access.channel;
     let mut row = before.clone();
     if let Some(name) = &update.friendly_name {
@@ -260,12 +274,9 @@ async fn edit(
         row.date_created = date;
         relist(&mut row);
     }
+    desk::apply(ctx, &change.tx, &mut row, &update.case).await?;
     row.date_updated = ctx.imported(update.date_updated).unwrap_or_else(Timestamp::now);
-    change
-        .record(&mut row, EventKind::ChannelUpdated, |row| {
-            Resource::Channel(Box::new(row.clone()))
-        })
-        .await?;
+    change.record_turn(&mut row, &before).await?;
     store(&change.tx, &row).await.map_err(taken)?;
     if update.attributes.is_some() {
         upkeep::changed(&change.tx, &row).await?;
@@ -293,12 +304,15 @@ pub async fn delete(ctx: &Ctx, channel: &ChannelRef) -> Result<()> {
     let mut change = Change::begin(ctx).await?;
     let access = lock_access(ctx, &change.tx, channel).await?;
     access.require(Permission::DestroyChannel)?;
-    let mut row = access.channel;
-    change.audit(Edit::Deleted(&row))?;
+    let before = access.channel;
+    change.audit(Edit::Deleted(&before))?;
+    let mut row = before.clone();
+    // Its case ends with it: no desk lists it and no timer wakes it.
+    row.pool_id = None;
+    row.assignee = None;
+    row.snoozed_until = None;
     change
-        .record(&mut row, EventKind::ChannelRemoved, |row| {
-            Resource::Channel(Box::new(row.clone()))
-        })
+        .record_as(EventKind::ChannelRemoved, &mut row, &before)
         .await?;
     row.unique_name = None;
     row.deleted_at = Some(row.last_event_at);

@@ -88,7 +88,7 @@ pub(crate) async fn move_counters<'c>(
     channels: impl IntoIterator<Item = &'c channel::Model>,
 ) -> Result<()> {
     let mut sql = Sql::new(
-        "WITH moved (service_id, id, next_index, last_seq, last_event_at, messages_count, last_message_id, last_message_at, listed_at) AS (VALUES ",
+        "WITH moved (service_id, id, next_index, last_seq, last_event_at, messages_count, last_message_id, last_message_at, listed_at, pool_event_at) AS (VALUES ",
     );
     sql.rows(channels.into_iter().map(|channel| {
         [
@@ -101,12 +101,13 @@ pub(crate) async fn move_counters<'c>(
             channel.last_message_id.into(),
             channel.last_message_at.into(),
             channel.listed_at.into(),
+            channel.pool_event_at.into(),
         ]
     }));
     sql.push(
         ") UPDATE channels SET next_index = moved.next_index, last_seq = moved.last_seq, last_event_at = moved.last_event_at, \
          messages_count = moved.messages_count, last_message_id = moved.last_message_id, last_message_at = moved.last_message_at, \
-         listed_at = moved.listed_at \
+         listed_at = moved.listed_at, pool_event_at = moved.pool_event_at \
          FROM moved WHERE channels.service_id = moved.service_id AND channels.id = moved.id",
     );
     sql.execute(tx).await?;

@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 use crate::{
     ctx::BaseUrl,
     entities::channel,
-    sid::{AccountSid, ChannelSid, ServiceSid},
+    sid::{AccountSid, ChannelSid, OperatorPoolSid, ServiceSid},
+    timestamp::Timestamp,
 };
 
 /// A channel.
@@ -31,6 +32,14 @@ pub struct ChannelView {
     members_count: i32,
     messages_count: i32,
     url: String,
+    /// `open`, `snoozed` or `closed`; null while it never was a case.
+    state: Option<String>,
+    /// The operator who attends to it.
+    assignee: Option<String>,
+    /// The pool whose operators reach it.
+    #[schema(value_type = Option<String>)]
+    pool_sid: Option<OperatorPoolSid>,
+    date_snoozed_until: Option<String>,
     links: ChannelLinks,
 }
 
@@ -64,6 +73,10 @@ pub fn view(channel: &channel::Model, account: AccountSid, base: &BaseUrl) -> Ch
         created_by: channel.created_by.clone(),
         members_count: channel.members_count,
         messages_count: channel.messages_count,
+        state: channel.case_state.clone(),
+        assignee: channel.assignee.clone(),
+        pool_sid: channel.pool_id,
+        date_snoozed_until: channel.snoozed_until.map(Timestamp::to_seconds_text),
         links: ChannelLinks {
             members: format!("{url}/Members"),
             messages: format!("{url}/Messages"),

@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    sid::{CampaignSid, ChannelSid, MessageSid, ServiceSid},
+    sid::{CampaignSid, ChannelSid, MessageSid, OperatorPoolSid, ServiceSid},
     timestamp::Timestamp,
 };
 
@@ -51,6 +51,25 @@ pub struct Model {
     /// The latest campaign whose message went into it.
     #[serde(default)]
     pub campaign_id: Option<CampaignSid>,
+    /// `open`, `snoozed` or `closed`; none while it never was a case.
+    #[serde(default)]
+    pub case_state: Option<String>,
+    /// The operator who attends to it.
+    #[serde(default)]
+    pub assignee: Option<String>,
+    /// The pool whose operators reach it.
+    #[serde(default)]
+    pub pool_id: Option<OperatorPoolSid>,
+    /// When it wakes up.
+    #[serde(default)]
+    pub snoozed_until: Option<Timestamp>,
+    /// The last message that its operators have attended to.
+    #[serde(default)]
+    pub pool_read_index: Option<i64>,
+    /// When its latest event was committed, or a little earlier, while it has a pool: what operators may have missed is
+    /// found along this.
+    #[serde(default)]
+    pub pool_event_at: Option<Timestamp>,
     /// Set when the channel was deleted; the row stays until its event log is trimmed.
     pub deleted_at: Option<Timestamp>,
     /// When it was made.

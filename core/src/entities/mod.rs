@@ -21,6 +21,8 @@ pub mod idempotency_key;
 pub mod invite;
 pub mod member;
 pub mod message;
+pub mod operator;
+pub mod operator_pool;
 pub mod outbox;
 pub mod role;
 pub mod service;

@@ -62,6 +62,10 @@ pub struct Model {
     pub webhook_secret_before_until: Option<Timestamp>,
     /// How many webhook endpoints it has.
     pub webhook_endpoints: i32,
+    /// The rules of its cases: JSON text.
+    pub case_rules: Option<String>,
+    /// How many pools of operators it has.
+    pub operator_pools: i32,
     /// When it was made.
     pub date_created: Timestamp,
     /// When it last changed.

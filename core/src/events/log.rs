@@ -8,6 +8,7 @@ use sea_orm::{
 
 use super::{Event, EventKind, Resource};
 use crate::{
+    desk::{self, CaseTurn},
     entities::{channel_event, message},
     error::{Error, Result},
     sid::{AccountSid, ChannelSid, ServiceSid},
@@ -80,7 +81,7 @@ fn row(event: &Event) -> Option<Result<channel_event::Model>> {
         id: event.id,
         kind: event.kind.name().to_owned(),
         identity: event.identity.clone(),
-        subject: event.subject().map(str::to_owned),
+        subject: event.subject().map(str::to_owned).or_else(|| event.attachment()),
         payload,
         committed_at: event.at,
     }))
@@ -258,6 +259,10 @@ pub async fn membership_changes(
         ])
         .filter(channel_event::Column::ServiceId.eq(service))
         .filter(channel_event::Column::Subject.eq(identity))
+        // An identity may read like a note of a pool.
+        .filter(
+            channel_event::Column::Kind.is_in([EventKind::MemberJoined.name(), EventKind::MemberLeft.name()]),
+        )
         .filter(channel_event::Column::CommittedAt.gt(moment))
         .order_by_asc(channel_event::Column::ChannelId)
         .order_by_asc(channel_event::Column::Seq)
@@ -346,6 +351,11 @@ pub(super) fn from_row(account: AccountSid, row: channel_event::Model) -> Result
     if let (EventKind::MessageRemoved, Resource::Message(message)) = (kind, &mut resource) {
         forget_content(message);
     }
+    let turned = row
+        .subject
+        .as_deref()
+        .filter(|_| matches!(kind, EventKind::ChannelUpdated | EventKind::ChannelRemoved))
+        .and_then(desk::read_turn_subject);
     Ok(Event {
         id: row.id,
         kind,
@@ -355,6 +365,11 @@ pub(super) fn from_row(account: AccountSid, row: channel_event::Model) -> Result
         seq: Some(row.seq),
         identity: row.identity,
         at: row.committed_at,
+        pool: turned.map(|(pool, _)| pool),
+        turn: CaseTurn {
+            attached: turned.map(|(_, attached)| attached),
+            state: false,
+        },
         resource,
         connection: None,
     })

@@ -17,8 +17,9 @@ use uuid::Uuid;
 pub use view::EventView;
 
 use crate::{
+    desk::{self, CaseTurn},
     entities::{channel, member, message},
-    sid::{AccountSid, ChannelSid, EventSid, ServiceSid},
+    sid::{AccountSid, ChannelSid, EventSid, OperatorPoolSid, ServiceSid},
     timestamp::Timestamp,
     topic::Topic,
     users,
@@ -65,6 +66,8 @@ kinds! {
     UserUpdated "userUpdated";
     TypingStarted "typingStarted";
     TypingEnded "typingEnded";
+    CampaignUpdated "campaignUpdated";
+    ChannelStateUpdated "channelStateUpdated";
 }
 
 /// The resource an event is about, as it was then.
@@ -117,6 +120,12 @@ pub struct Event {
     pub identity: String,
     /// When it was committed.
     pub at: Timestamp,
+    /// The pool whose operators hear of it: the channel's or, when it goes by this event, the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<OperatorPoolSid>,
+    /// What it does to the channel's case.
+    #[serde(default, skip_serializing_if = "CaseTurn::is_none")]
+    pub turn: CaseTurn,
     /// What it is about.
     pub resource: Resource,
     /// The socket that caused it.
@@ -136,6 +145,8 @@ impl Event {
             seq: Some(message.seq),
             identity: message.author.clone(),
             at: message.committed_at,
+            pool: None,
+            turn: CaseTurn::default(),
             resource: Resource::Message(Box::new(message)),
             connection,
         }
@@ -150,6 +161,17 @@ impl Event {
             }
             _ => None,
         }
+    }
+
+    /// How the log notes that a pool came or went by it.
+    pub(crate) fn attachment(&self) -> Option<String> {
+        Some(desk::turn_subject(self.pool?, self.turn.attached?))
+    }
+
+    /// Whether the operators of its service hear of it, whatever their pools.
+    #[must_use]
+    pub fn for_operators(&self) -> bool {
+        self.kind == EventKind::CampaignUpdated
     }
 
     /// Whose sockets hear of it, for events that are told to one user and have no place in a channel's order.
@@ -203,6 +225,12 @@ impl Event {
         );
         if self.kind == EventKind::ChannelAdded {
             topics.push(Topic::user(self.service, &self.identity));
+        }
+        if let Some(pool) = self.pool {
+            topics.push(Topic::pool(self.service, pool));
+        }
+        if self.for_operators() {
+            topics.push(Topic::operators(self.service));
         }
         topics
     }

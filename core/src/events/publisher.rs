@@ -16,7 +16,7 @@ use crate::{
     db::Db,
     error::{Error, Result},
     input::Identity,
-    sid::{AccountSid, ApiKeySid, ServiceSid},
+    sid::{AccountSid, ApiKeySid, OperatorPoolSid, ServiceSid},
     timestamp::Timestamp,
     topic::Topic,
 };
@@ -73,6 +73,13 @@ pub enum Control {
         key: ApiKeySid,
         /// When; `None` when it has no end any more.
         at: Option<Timestamp>,
+    },
+    /// The operators of a pool are others than before, or the pool is gone.
+    PoolChanged {
+        /// The service.
+        service: ServiceSid,
+        /// The pool.
+        pool: OperatorPoolSid,
     },
     /// An account may not call any more, or not for now: end its sockets.
     AccountEnded {

@@ -22,7 +22,7 @@ pub struct OwnField {
     pub name: &'static str,
     /// How its values compare.
     pub kind: Kind,
-    /// The column that holds it, or an expression in SQL.
+    /// The column that holds it, or an expression in SQL: a text in quotes, or one in which `{}` is the row.
     pub(crate) column: &'static str,
     /// Whether it can be null.
     pub(crate) nullable: bool,
@@ -85,6 +85,17 @@ pub static CHANNELS: Subject = Subject {
         OwnField::new("messages_count", Kind::Number, "messages_count"),
         OwnField::new("date_created", Kind::Date, "date_created").indexed(),
         OwnField::new("date_updated", Kind::Date, "date_updated").indexed(),
+        OwnField::new("state", Kind::Text, "case_state").nullable(),
+        OwnField::new("assignee", Kind::Text, "assignee").nullable(),
+        OwnField::new("pool_sid", Kind::Sid("OP"), "pool_id").nullable(),
+        OwnField::new("date_snoozed_until", Kind::Date, "snoozed_until").nullable(),
+        OwnField::new("last_message_at", Kind::Date, "last_message_at").nullable(),
+        // Removed messages are not taken off: a filter looks at one row.
+        OwnField::new(
+            "unread_messages_count",
+            Kind::Number,
+            "({}.next_index - 1 - COALESCE({}.pool_read_index, -1))",
+        ),
     ],
 };
 

@@ -11,10 +11,12 @@ use crate::{
     change::advance,
     channels,
     ctx::BaseUrl,
+    desk::{self, Candidate, Openings},
     entities::{channel, message},
     error::{Error, ErrorCode, Result},
-    events::{Event, publisher::Due},
-    input::ChannelRef,
+    events::{Event, log, publisher::Due},
+    input::{ChannelRef, SYSTEM},
+    operator_pools::{self, Asked},
     permissions::{Permission, Permissions},
     sid::{ChannelSid, MessageSid, ServiceSid},
     sql::Sql,
@@ -30,7 +32,10 @@ pub(super) struct Batch<'a> {
     channels: HashMap<(ServiceSid, ChannelSid), channel::Model>,
     rights: HashMap<(ServiceSid, ChannelSid, String), Permissions>,
     sent: HashMap<ClientKey, message::Model>,
+    openings: Openings,
     added: Vec<(&'a SendRequest, message::Model)>,
+    /// The events of cases that messages open, by the number of the message that follows.
+    opened: HashMap<usize, Event>,
 }
 
 impl<'a> Batch<'a> {
@@ -47,13 +52,28 @@ impl<'a> Batch<'a> {
             channels: HashMap::new(),
             rights: HashMap::new(),
             sent: HashMap::new(),
+            openings: Openings::default(),
             added: Vec::new(),
+            opened: HashMap::new(),
         };
         if keys.is_empty() {
             return Ok(batch);
         }
         batch.channels = channels::lock_all(tx, &keys).await?;
         batch.rights = load_rights(tx, &batch.names, requests).await?;
+        let no_members = lacking(&batch, requests);
+        let as_operators = operator_pools::rights(tx, &no_members).await?;
+        batch.rights.extend(as_operators);
+        let candidates = requests.iter().filter_map(|request| {
+            let channel = channel_of(&batch.names, request)?;
+            let author = speaker(request)?;
+            Some(Candidate {
+                service: &request.settings,
+                channel: batch.channels.get(&(request.service, channel))?,
+                author,
+            })
+        });
+        batch.openings = Openings::load(tx, candidates).await?;
         batch.sent = load_sent(tx, &batch.names, requests).await?;
         Ok(batch)
     }
@@ -86,6 +106,13 @@ impl<'a> Batch<'a> {
             .map(|client_id| (request.service, id, request.author.clone(), client_id.clone()));
         if let Some(first) = client_key.as_ref().and_then(|key| self.sent.get(key)) {
             return replay(first, request);
+        }
+        let opened = speaker(request).and_then(|author| {
+            self.openings
+                .open(request.account, &request.settings, channel, author)
+        });
+        if let Some(event) = opened {
+            self.opened.insert(self.added.len(), event);
         }
         advance(channel, Timestamp::now());
         let date_created = request.date_created.unwrap_or(channel.last_event_at);
@@ -128,7 +155,7 @@ impl<'a> Batch<'a> {
 
     /// Writes what was placed; answers the events and the webhook targets that have something due.
     pub(super) async fn write(
-        self,
+        mut self,
         tx: &DatabaseTransaction,
         base: &BaseUrl,
     ) -> Result<(Vec<Event>, Vec<Due>)> {
@@ -148,6 +175,7 @@ impl<'a> Batch<'a> {
         touched.sort_unstable();
         touched.dedup();
         channels::move_counters(tx, touched.iter().filter_map(|key| self.channels.get(key))).await?;
+        self.write_opened(tx).await?;
         let hooked = self.added.iter().filter(|(request, _)| request.origin.webhooks);
         let hooked: BTreeSet<(ServiceSid, ChannelSid)> = hooked
             .map(|(_, message)| (message.service_id, message.channel_id))
@@ -159,16 +187,23 @@ impl<'a> Batch<'a> {
         let mut events = Vec::with_capacity(self.added.len());
         let mut requests = Vec::with_capacity(self.added.len());
         let mut entries = Vec::new();
-        for (request, message) in self.added {
+        for (number, (request, message)) in self.added.into_iter().enumerate() {
+            if let Some(event) = self.opened.remove(&number) {
+                events.push(event);
+                requests.push(request);
+            }
             if let Some(actor) = request.actor {
                 let (account, service) = (request.account, Some(request.service));
                 entries.push(audit::entry(actor, account, service, Edit::Created(&message))?);
             }
-            events.push(Event::message_added(
-                request.account,
-                message,
-                request.origin.connection,
-            ));
+            let pool = self
+                .channels
+                .get(&(message.service_id, message.channel_id))
+                .and_then(|channel| channel.pool_id);
+            events.push(Event {
+                pool,
+                ..Event::message_added(request.account, message, request.origin.connection)
+            });
             requests.push(request);
         }
         let told: Vec<Told<'_>> = requests
@@ -185,6 +220,51 @@ impl<'a> Batch<'a> {
         audit::store(tx, &entries).await?;
         Ok((events, due))
     }
+
+    /// Writes down which cases the messages opened.
+    async fn write_opened(&self, tx: &DatabaseTransaction) -> Result<()> {
+        if self.opened.is_empty() {
+            return Ok(());
+        }
+        let events: Vec<Event> = self.opened.values().cloned().collect();
+        log::append(tx, &events).await?;
+        let channels = events.iter().filter_map(|event| {
+            let key = (event.service, event.channel?);
+            self.channels.get(&key)
+        });
+        desk::store_opened(tx, channels).await
+    }
+}
+
+/// Whose words they are, of which a case may be opened: a user's, also when a backend says them for it. What a campaign
+/// says opens none.
+fn speaker(request: &SendRequest) -> Option<&str> {
+    if let Some(sender) = &request.sender {
+        return Some(sender);
+    }
+    let of_campaign = request
+        .client_id
+        .as_ref()
+        .is_some_and(|id| id.starts_with("campaign:"));
+    (!of_campaign && request.author != SYSTEM).then_some(request.author.as_str())
+}
+
+/// The senders who may not send as members, in channels that have a pool.
+fn lacking<'r>(batch: &Batch<'_>, requests: &'r [SendRequest]) -> Vec<Asked<'r>> {
+    let asked = requests.iter().filter_map(|request| {
+        let sender = request.sender.as_deref()?;
+        let channel = channel_of(&batch.names, request)?;
+        let pool = batch.channels.get(&(request.service, channel))?.pool_id?;
+        let rights = batch.rights.get(&(request.service, channel, sender.to_owned()));
+        let may_send = rights.is_some_and(|rights| rights.has(Permission::SendMessage));
+        (!may_send).then_some(Asked {
+            service: request.service,
+            channel,
+            pool,
+            identity: sender,
+        })
+    });
+    asked.collect()
 }
 
 fn channel_of(

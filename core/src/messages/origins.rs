@@ -50,6 +50,7 @@ mod tests {
     use super::*;
     use crate::{
         Timestamp,
+        desk::CaseTurn,
         events::{EventKind, Resource},
         sid::{AccountSid, ServiceSid},
     };
@@ -64,6 +65,8 @@ mod tests {
             seq: None,
             identity: "alice".to_owned(),
             at: Timestamp::now(),
+            pool: None,
+            turn: CaseTurn::default(),
             resource: Resource::Typing { lasts_ms: 0 },
             connection,
         }

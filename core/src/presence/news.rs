@@ -6,6 +6,7 @@ use sea_orm::ConnectionTrait;
 
 use super::{audience::shared_channels, places::Turned};
 use crate::{
+    desk::CaseTurn,
     entities::user,
     error::Result,
     events::{Event, EventKind, Resource},
@@ -46,6 +47,8 @@ pub(super) async fn of(db: &impl ConnectionTrait, turned: Vec<Turned>, limit: u3
                 seq: None,
                 identity: user.identity.clone(),
                 at: user.date_last_seen.unwrap_or_else(Timestamp::now),
+                pool: None,
+                turn: CaseTurn::default(),
                 resource: Resource::User(Box::new(UserNews {
                     notifiable: reach.notifiable(&user),
                     user,

@@ -84,6 +84,8 @@ impl OwnTerm {
 fn column(field: &OwnField, alias: &str) -> String {
     if field.column.starts_with('\'') {
         field.column.to_owned()
+    } else if field.column.starts_with('(') {
+        field.column.replace("{}", alias)
     } else {
         format!("{alias}.{}", field.column)
     }

@@ -113,6 +113,14 @@ impl Bounds {
         self
     }
 
+    /// Those that have nothing in a field of their own.
+    pub(crate) fn without<T: Listed>(mut self, field: &str) -> Self {
+        if let Some(field) = T::TABLE.subject.field(field) {
+            self.terms.push(Term::Own(OwnTerm::null(field, true)));
+        }
+        self
+    }
+
     /// Channels that this user sees: public ones, and those that it is a member of.
     pub(crate) fn seen_by(mut self, identity: &str) -> Self {
         let public = Test::Equals(Some(Scalar::Text(PUBLIC.to_owned())));

@@ -151,6 +151,14 @@ impl Listed for channel::Model {
             "messages_count" => Some(i64::from(self.messages_count).into()),
             "date_created" => date(self.date_created),
             "date_updated" => date(self.date_updated),
+            "state" => optional(self.case_state.as_ref()),
+            "assignee" => optional(self.assignee.as_ref()),
+            "pool_sid" => self.pool_id.and_then(|pool| text(&pool.to_string())),
+            "date_snoozed_until" => self.snoozed_until.and_then(date),
+            "last_message_at" => self.last_message_at.and_then(date),
+            "unread_messages_count" => {
+                Some((self.next_index - 1 - self.pool_read_index.unwrap_or(-1)).into())
+            }
             _ => None,
         }
     }

@@ -21,8 +21,8 @@ use crate::{
     ctx::{AccountCtx, BackendCtx, Core},
     db::is_duplicate,
     entities::{
-        binding, channel, channel_event, channel_webhook, invite, member, message, role, service, user,
-        webhook_attempt, webhook_delivery, webhook_endpoint,
+        binding, channel, channel_event, channel_webhook, invite, member, message, operator, operator_pool,
+        role, service, user, webhook_attempt, webhook_delivery, webhook_endpoint,
     },
     error::{Error, ErrorCode, Result},
     events::publisher::Control,
@@ -182,6 +182,8 @@ pub(crate) async fn create_as(
         webhook_secret_before: None,
         webhook_secret_before_until: None,
         webhook_endpoints: 0,
+        case_rules: None,
+        operator_pools: 0,
         date_created: now,
         date_updated: now,
     };
@@ -294,6 +296,14 @@ pub async fn delete(ctx: &AccountCtx, id: ServiceSid) -> Result<()> {
         .await?;
     audiences::delete_of_service(&change.tx, id).await?;
     campaigns::delete_of_service(&change.tx, id).await?;
+    operator::Entity::delete_many()
+        .filter(operator::Column::ServiceId.eq(id))
+        .exec(&change.tx)
+        .await?;
+    operator_pool::Entity::delete_many()
+        .filter(operator_pool::Column::ServiceId.eq(id))
+        .exec(&change.tx)
+        .await?;
     presence::forget(&change.tx, id, None).await?;
     attribute_indexes::take_down(&change.tx, id, None).await?;
     webhook_attempt::Entity::delete_many()

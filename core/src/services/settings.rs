@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     ctx::Core,
+    desk::CaseRules,
     entities::service,
     error::{Error, ErrorCode, Result},
     input, roles,
@@ -73,6 +74,8 @@ pub struct UpdateService {
     pub notifications_log_enabled: Option<bool>,
     /// By the name in the answer: `new_message`, `added_to_channel`, `removed_from_channel`, `invited_to_channel`.
     pub notifications: Vec<(&'static str, NotificationUpdate)>,
+    /// JSON; `{}` or an empty text switches the rules off.
+    pub case_rules: Option<String>,
     /// Makes a new webhook secret.
     pub rotate_webhook_secret: bool,
 }
@@ -175,6 +178,13 @@ pub(super) async fn apply(
         update.notifications_log_enabled,
         update.notifications,
     );
+    if let Some(text) = update.case_rules {
+        row.case_rules = CaseRules::read(db, row.id, &text)
+            .await?
+            .map(|rules| serde_json::to_string(&rules))
+            .transpose()
+            .map_err(Error::internal)?;
+    }
     if update.rotate_webhook_secret {
         let fresh = core.vault.seal(&Secret::random_webhook(), &row.id.to_string())?;
         row.webhook_secret_before = Some(std::mem::replace(&mut row.webhook_secret, fresh));

@@ -6,9 +6,10 @@ use utoipa::ToSchema;
 
 use crate::{
     ctx::{BaseUrl, Core},
+    desk::CaseRules,
     entities::service,
     error::Result,
-    sid::{AccountSid, RoleSid, ServiceSid},
+    sid::{AccountSid, OperatorPoolSid, RoleSid, ServiceSid},
 };
 
 /// A service instance.
@@ -45,6 +46,8 @@ pub struct ServiceView {
     #[schema(value_type = Object)]
     notifications: Value,
     media: MediaView,
+    /// What opens cases by itself; null while nothing does.
+    case_rules: Option<CaseRulesView>,
     /// The Standard Webhooks secret of this service's webhooks.
     webhook_secret: String,
     url: String,
@@ -57,6 +60,14 @@ pub struct ServiceView {
 pub(super) struct LimitsView {
     channel_members: i32,
     user_channels: i32,
+}
+
+/// What opens cases by itself.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ServiceCaseRules)]
+pub(super) struct CaseRulesView {
+    #[schema(value_type = String)]
+    pool_sid: OperatorPoolSid,
 }
 
 /// What holds for media.
@@ -74,6 +85,7 @@ pub(super) struct ServiceLinks {
     users: String,
     roles: String,
     bindings: String,
+    operator_pools: String,
 }
 
 /// The service as its owner sees it.
@@ -121,12 +133,16 @@ pub(crate) fn view_without_secret(service: &service::Model, base: &BaseUrl) -> S
             size_limit_mb: 150,
             compatibility_message: service.media_compatibility_message.clone(),
         },
+        case_rules: CaseRules::of(service).map(|rules| CaseRulesView {
+            pool_sid: rules.pool_sid,
+        }),
         webhook_secret: String::new(),
         links: ServiceLinks {
             channels: format!("{url}/Channels"),
             users: format!("{url}/Users"),
             roles: format!("{url}/Roles"),
             bindings: format!("{url}/Bindings"),
+            operator_pools: format!("{url}/OperatorPools"),
         },
         url,
     }

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, ErrorCode, Result},
     events::{EventKind, Resource, publisher::Control},
     input::{self, Identity, UserRef},
-    invites, members,
+    invites, members, operator_pools,
     permissions::Permission,
     pre_events::{self, PreEvent},
     presence, roles,
@@ -151,6 +151,7 @@ pub async fn delete(ctx: &Ctx, user: &UserRef) -> Result<()> {
     invites::delete_of_user(&change.tx, ctx.scope(), &row.identity).await?;
     bindings::delete_all_of_user(&change.tx, ctx.scope(), row.id).await?;
     presence::forget(&change.tx, ctx.scope(), Some(&row.identity)).await?;
+    operator_pools::delete_of_user(ctx, &mut change, &row.identity).await?;
     if let Ok(identity) = Identity::parse(&row.identity) {
         change.control(Control::UserDeleted {
             service: ctx.scope(),

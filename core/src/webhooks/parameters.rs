@@ -17,6 +17,7 @@ pub const POST_EVENTS: &[&str] = &[
     "onChannelAdded",
     "onChannelUpdated",
     "onChannelDestroyed",
+    STATE_UPDATED,
     "onMemberAdded",
     "onMemberUpdated",
     "onMemberRemoved",
@@ -56,6 +57,17 @@ pub fn post_event(event: &Event) -> Option<&'static str> {
         EventKind::UserUpdated => "onUserUpdated",
         _ => return None,
     })
+}
+
+/// Tells of a channel whose case has another state, beside `onChannelUpdated`.
+pub(super) const STATE_UPDATED: &str = "onChannelStateUpdated";
+
+/// The names under which webhooks tell of an event.
+pub(super) fn post_events(event: &Event) -> impl Iterator<Item = &'static str> {
+    let turned = event.turn.state && event.kind == EventKind::ChannelUpdated;
+    post_event(event)
+        .into_iter()
+        .chain(turned.then_some(STATE_UPDATED))
 }
 
 /// The event's parameters as name and value, without `RetryCount`, which belongs to the attempt.
@@ -125,7 +137,14 @@ impl Parameters {
         self.optional("UniqueName", channel.unique_name.as_deref());
         self.add("ChannelType", &channel.kind);
         match event.kind {
-            EventKind::ChannelUpdated => self.add("DateUpdated", &channel.date_updated.to_millis_text()),
+            EventKind::ChannelUpdated => {
+                self.add("DateUpdated", &channel.date_updated.to_millis_text());
+                self.optional("State", channel.case_state.as_deref());
+                self.optional("Assignee", channel.assignee.as_deref());
+                if let Some(pool) = channel.pool_id {
+                    self.add("PoolSid", &pool);
+                }
+            }
             EventKind::ChannelRemoved => self.add("DateDestroyed", &event.at.to_millis_text()),
             _ => {}
         }

@@ -10,13 +10,18 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{hooks::ChannelHooks, ledger, parameters, post_event, store};
+use super::{
+    hooks::ChannelHooks,
+    ledger, parameters,
+    parameters::{STATE_UPDATED, post_events},
+    post_event, store,
+};
 use crate::{
     channel_webhooks::{TRIGGER, WEBHOOK},
     ctx::{BaseUrl, Origin},
     entities::{channel_webhook, service, webhook_delivery},
     error::Result,
-    events::{Event, Resource, publisher::Due},
+    events::{Event, EventKind, Resource, publisher::Due},
     sid::{DeliverySid, ServiceSid, WebhookEndpointSid},
     sql::Sql,
     webhook_endpoints::{DISABLED, JSON},
@@ -47,7 +52,9 @@ pub(crate) async fn record(
     let mut deliveries = Vec::new();
     for told in told {
         let endpoints = endpoints.get(&told.service.id).map_or(&[][..], Vec::as_slice);
-        for delivery in plan(base, told, hooks.of(told.event), endpoints) {
+        let planned = post_events(told.event)
+            .flat_map(|event_type| plan(base, told, event_type, hooks.of(told.event), endpoints));
+        for delivery in planned {
             due.entry(delivery.service_id)
                 .or_default()
                 .insert(delivery.target_id);
@@ -101,10 +108,11 @@ async fn endpoints(
     Ok(endpoints)
 }
 
-/// The deliveries of one event.
+/// The deliveries of one event under one of its names.
 fn plan(
     base: &BaseUrl,
     told: &Told<'_>,
+    event_type: &'static str,
     hooks: &[channel_webhook::Model],
     endpoints: &[Subscriber],
 ) -> Vec<webhook_delivery::Model> {
@@ -113,9 +121,6 @@ fn plan(
         origin,
         event,
     } = *told;
-    let Some(event_type) = post_event(event) else {
-        return Vec::new();
-    };
     let mut content = Content {
         base,
         told,
@@ -246,8 +251,12 @@ impl Content<'_> {
     /// The envelope, as text: what is signed and sent is what was recorded.
     fn json(&mut self) -> Value {
         let (base, event) = (self.base, self.told.event);
+        let kind = match self.event_type {
+            STATE_UPDATED => EventKind::ChannelStateUpdated,
+            _ => event.kind,
+        };
         self.json
-            .get_or_insert_with(|| Value::String(event.render(base, event.kind)))
+            .get_or_insert_with(|| Value::String(event.render(base, kind)))
             .clone()
     }
 

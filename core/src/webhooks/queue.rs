@@ -152,7 +152,7 @@ pub async fn fresh(
             .push(" AND d.channel_id = lanes.channel_id)");
     }
     let mut found = read(sql, db).await?;
-    found.sort_unstable_by_key(|delivery| (delivery.channel_id, delivery.seq));
+    found.sort_unstable_by_key(|delivery| (delivery.channel_id, delivery.seq, delivery.id));
     found.extend(of_no_channel(db, target, window.run).await?);
     Ok(found)
 }

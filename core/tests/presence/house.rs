@@ -94,6 +94,8 @@ impl Gateway {
             seq: None,
             identity: "nobody".to_owned(),
             at: Timestamp::now(),
+            pool: None,
+            turn: hubbub_core::desk::CaseTurn::default(),
             resource: Resource::Typing { lasts_ms: 0 },
             connection: None,
         };

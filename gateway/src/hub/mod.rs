@@ -365,6 +365,7 @@ impl Hub {
                 Box::new(move |client| client.account == account && client.token.key() == key)
             }
             Control::AccountEnded { account } => Box::new(move |client| client.account == account),
+            Control::PoolChanged { .. } => return,
             Control::KeyExpires { key, at, .. } => {
                 for client in self.every_client() {
                     client.token.key_expires(key, at);

@@ -350,6 +350,8 @@ mod tests {
             seq: None,
             identity: "alice".to_owned(),
             at: Timestamp::from_unix_seconds(seconds),
+            pool: None,
+            turn: hubbub_core::desk::CaseTurn::default(),
             resource: Resource::Typing { lasts_ms: 0 },
             connection: None,
         };

@@ -11,6 +11,7 @@ use std::{
 
 use hubbub_core::{
     Timestamp,
+    desk::CaseTurn,
     events::{Event, EventKind, Resource},
     input::ChannelRef,
     sid::{AccountSid, ChannelSid, EventSid, ServiceSid},
@@ -257,6 +258,8 @@ impl Signal<'_> {
             seq: None,
             identity: self.identity.to_owned(),
             at: Timestamp::now(),
+            pool: None,
+            turn: CaseTurn::default(),
             resource: Resource::Typing { lasts_ms },
             connection: socket,
         }

@@ -14,6 +14,7 @@ use crate::{
     channels::{self, ChannelKey},
     ctx::{BaseUrl, Origin},
     db::{Db, TRANSACTION_LIMIT},
+    desk::CaseTurn,
     entities::{channel, member},
     error::{Error, ErrorCode, Result},
     events::{
@@ -273,6 +274,8 @@ fn event(report: &Report, row: &member::Model, channel: &mut channel::Model) -> 
         seq: Some(channel.last_seq),
         identity: row.identity.clone(),
         at: channel.last_event_at,
+        pool: channel.pool_id,
+        turn: CaseTurn::default(),
         resource: Resource::Member {
             member: Box::new(row.clone()),
             channel: None,
