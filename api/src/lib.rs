@@ -50,3 +50,6 @@ pub use openapi::{openapi, openapi_json};
 pub use rate_limits::{Rate, RateLimits};
 pub use routes::{configure, configure_operations};
 pub use state::ApiState;
+
+#[cfg(fuzzing)]
+pub use params::fuzz as fuzz_parameters;

@@ -28,6 +28,9 @@ mod sid;
 mod timers;
 mod websocket;
 
+#[cfg(fuzzing)]
+pub use self::websocket::fuzzing;
+
 pub use self::{
     close::CloseReason,
     config::{EngineConfig, Origins},

@@ -3,6 +3,8 @@
 
 pub(super) mod accept;
 pub(super) mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod link;
 
 use std::{
