@@ -45,10 +45,12 @@ pub async fn find(
     channel: ChannelSid,
     identity: &str,
 ) -> Result<Option<invite::Model>> {
+    // Without a limit, as for members.
     Ok(scoped(service, channel)
         .filter(invite::Column::Identity.eq(identity))
-        .one(db)
-        .await?)
+        .all(db)
+        .await?
+        .pop())
 }
 
 fn missing(ctx: &Ctx, channel: &ChannelRef, id: impl std::fmt::Display) -> Error {

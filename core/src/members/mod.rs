@@ -53,7 +53,9 @@ pub async fn find(
             scoped(service, channel).filter(member::Column::Identity.eq(identity))
         }
     };
-    Ok(select.one(db).await?)
+    // Without a limit. A user of many channels in a channel of many members looks frequent to Postgres: with one, it
+    // expects to come across that row soon, and reads all of the table.
+    Ok(select.all(db).await?.pop())
 }
 
 fn missing(ctx: &Ctx, channel: &ChannelRef, member: &MemberRef) -> Error {
