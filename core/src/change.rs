@@ -152,6 +152,22 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
+    /// Takes over events of these locked channels, which were written to the log already.
+    ///
+    /// # Errors
+    /// Whatever the database refuses.
+    pub(crate) async fn take_over<'c>(
+        &mut self,
+        channels: impl IntoIterator<Item = &'c channel::Model>,
+        events: Vec<Event>,
+    ) -> Result<()> {
+        if self.ctx.caller.origin().webhooks {
+            self.hooks.read(&self.tx, channels).await?;
+        }
+        self.events.extend(events);
+        Ok(())
+    }
+
     /// Makes an event that belongs to no channel.
     pub(crate) fn tell(&mut self, kind: EventKind, resource: Resource) {
         let event = self.event(kind, resource, None);

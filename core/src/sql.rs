@@ -93,6 +93,24 @@ impl Sql {
         self.push("))")
     }
 
+    /// Appends the condition that `column`, of this type, is one of these values. On Postgres they travel as one array.
+    pub(crate) fn one_of_values(
+        &mut self,
+        backend: DbBackend,
+        (column, kind): (&str, &str),
+        values: impl IntoIterator<Item = Value>,
+    ) -> &mut Self {
+        self.push(column);
+        if backend != DbBackend::Postgres {
+            return self.push(" IN (").list(values).push(")");
+        }
+        let mut array = Array::default();
+        for value in values {
+            array.add(&value);
+        }
+        self.push(" = ANY(").array(array, kind).push(")")
+    }
+
     fn array(&mut self, array: Array, kind: &str) -> &mut Self {
         self.push("CAST(CAST(").bind(array.end());
         self.push(" AS text) AS ").push(kind).push("[])")

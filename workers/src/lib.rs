@@ -2,6 +2,7 @@
 
 mod attribute_indexes;
 mod calls;
+mod campaigns;
 pub mod outbound;
 mod pre_events;
 mod presence;
@@ -27,8 +28,11 @@ const PREFETCH: u16 = 32;
 /// The workers of this process.
 pub struct Workers {
     stop: CancellationToken,
+    /// Stops the engine of campaigns, which ends by itself then.
+    halt: CancellationToken,
     tasks: TaskTracker,
     consumer: Box<dyn Consumer>,
+    campaigns: Box<dyn Consumer>,
     trials: Box<dyn Consumer>,
     answers: Box<dyn Consumer>,
 }
@@ -40,6 +44,7 @@ impl Workers {
     /// When the work queues cannot be consumed.
     pub async fn start(core: Arc<Core>, client: Client) -> Result<Self, BrokerError> {
         let stop = CancellationToken::new();
+        let halt = stop.child_token();
         let tasks = TaskTracker::new();
         if core.bus.crosses_processes() {
             tasks.spawn(relay::run(Arc::clone(&core), stop.clone()));
@@ -52,14 +57,20 @@ impl Workers {
         let interceptor = Interceptor::new(Arc::clone(&core), client.clone());
         let ear = webhooks::start(&core, client, &tasks, &stop);
         let consumer = jobs.consume(JobClass::Webhook, PREFETCH, ear).await?;
+        let hand = campaigns::start(&core, &tasks, &halt);
+        let campaigns = jobs
+            .consume(JobClass::Campaign, campaigns::PREFETCH, hand)
+            .await?;
         let trials = asks.answer(AskClass::Trial, trials::AT_ONCE, tester).await?;
         let answers = asks
             .answer(AskClass::PreEvent, pre_events::AT_ONCE, interceptor)
             .await?;
         Ok(Self {
             stop,
+            halt,
             tasks,
             consumer,
+            campaigns,
             trials,
             answers,
         })
@@ -67,7 +78,14 @@ impl Workers {
 
     /// Takes no further work and waits for what is in hand.
     pub async fn stop(self) {
-        tokio::join!(self.consumer.stop(), self.trials.stop(), self.answers.stop());
+        // Portions of campaigns end between two slices.
+        self.halt.cancel();
+        tokio::join!(
+            self.consumer.stop(),
+            self.campaigns.stop(),
+            self.trials.stop(),
+            self.answers.stop()
+        );
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;

@@ -4,7 +4,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoA
 
 use super::{
     BROADCAST, CAMPAIGN, CANCELLED, CHAT, COMPLETED, CampaignSettings, DRAFT, FAILED, INDIVIDUAL, ONE_WAY,
-    PAUSED, RUNNING, SCHEDULED, UNRESOLVED, check_start, get, lock, missing, settings, sweep,
+    PAUSED, RUNNING, SCHEDULED, UNRESOLVED, check_start, counts, engine, get, lock, missing, settings, sweep,
 };
 use crate::{
     audiences,
@@ -13,6 +13,7 @@ use crate::{
     ctx::Ctx,
     entities::{campaign, campaign_portion, campaign_recipient},
     error::{Error, ErrorCode, Result},
+    events::EventKind,
     sid::{CampaignSid, ServiceSid},
     timestamp::Timestamp,
 };
@@ -164,8 +165,19 @@ async fn insert(ctx: &Ctx, row: campaign::Model) -> Result<campaign::Model> {
     hold(&change, &row).await?;
     let row = row.into_active_model().insert(&change.tx).await?;
     change.audit(Edit::Created(&row))?;
+    if row.status != DRAFT {
+        tell(&mut change, &row).await?;
+    }
     change.commit().await?;
     Ok(row)
+}
+
+/// Tells that the campaign's status is new.
+async fn tell(change: &mut Change<'_>, row: &campaign::Model) -> Result<()> {
+    let known = counts(&change.tx, row.service_id, &[row.id]).await?;
+    let counts = known.get(&row.id).copied().unwrap_or_default();
+    change.tell(EventKind::CampaignUpdated, engine::told(row, counts, true));
+    Ok(())
 }
 
 /// Edits a campaign that has not begun, and starts, pauses, resumes or cancels it by `status`. Once a pause or the end
@@ -191,6 +203,9 @@ pub async fn update(
         None
     };
     let mut change = Change::begin(ctx).await?;
+    if wish.is_some() {
+        engine::hold_still(&change.tx, id).await?;
+    }
     let before = lock(&change.tx, ctx.scope(), id)
         .await?
         .ok_or_else(|| missing(ctx, None, id))?;
@@ -226,6 +241,9 @@ pub async fn update(
         before: &before,
         after: &row,
     })?;
+    if row.status != before.status {
+        tell(&mut change, &row).await?;
+    }
     change.commit().await?;
     if row.status == CANCELLED
         && let Err(error) = sweep::skip_pending(&ctx.core.db, &row).await

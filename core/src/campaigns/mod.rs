@@ -2,13 +2,15 @@
 //! engine in the workers carries it out.
 //!
 //! Whoever starts a campaign wakes the engine ([`Wake`]). From then on the campaign's row is the switch: the engine
-//! shares it within each of its transactions, and whoever pauses or cancels locks it, so that nothing is sent after
-//! the answer.
+//! looks at it within each of its transactions, and whoever pauses or cancels has it hold still, so that nothing is
+//! sent after the answer.
 
 mod actions;
 mod counts;
+pub mod engine;
 mod export;
 mod message;
+pub mod outcomes;
 pub mod quiet_hours;
 mod recipients;
 mod settings;
@@ -116,7 +118,7 @@ pub async fn get(ctx: &Ctx, kind: Option<&str>, id: CampaignSid) -> Result<campa
         .ok_or_else(|| missing(ctx, kind, id))
 }
 
-/// The campaign, locked until the transaction ends: the engine sends nothing meanwhile.
+/// The campaign, locked until the transaction ends. Whoever changes its status has the engine hold still before.
 ///
 /// # Errors
 /// Whatever the database refuses.

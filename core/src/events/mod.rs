@@ -17,8 +17,9 @@ use uuid::Uuid;
 pub use view::EventView;
 
 use crate::{
+    campaigns::Counts,
     desk::{self, CaseTurn},
-    entities::{channel, member, message},
+    entities::{campaign, channel, member, message},
     sid::{AccountSid, ChannelSid, EventSid, OperatorPoolSid, ServiceSid},
     timestamp::Timestamp,
     topic::Topic,
@@ -93,6 +94,15 @@ pub enum Resource {
         channel: Box<channel::Model>,
         /// Who is invited.
         identity: String,
+    },
+    /// A campaign.
+    Campaign {
+        /// The campaign.
+        campaign: Box<campaign::Model>,
+        /// How many of its recipients stand where.
+        counts: Counts,
+        /// Whether its status is new; otherwise only its counts are.
+        status_is_new: bool,
     },
     /// Nothing that is shown: typing.
     Typing {
@@ -202,7 +212,15 @@ impl Event {
     /// Whether it may be dropped under load.
     #[must_use]
     pub fn is_volatile(&self) -> bool {
-        matches!(self.kind, EventKind::TypingStarted | EventKind::TypingEnded) || self.is_of_presence()
+        matches!(self.kind, EventKind::TypingStarted | EventKind::TypingEnded)
+            || matches!(
+                self.resource,
+                Resource::Campaign {
+                    status_is_new: false,
+                    ..
+                }
+            )
+            || self.is_of_presence()
     }
 
     /// The topics that must hear of it.

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::{Event, EventKind, Resource};
 use crate::{
+    campaigns::{self, CampaignView},
     channels::{self, ChannelView},
     ctx::BaseUrl,
     members::{self, MemberView},
@@ -49,6 +50,9 @@ pub struct EventView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     user: Option<UserView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    campaign: Option<CampaignView>,
 }
 
 impl Event {
@@ -68,6 +72,7 @@ impl Event {
             channel: None,
             member: None,
             user: None,
+            campaign: None,
         };
         let account = self.account;
         match &self.resource {
@@ -85,6 +90,9 @@ impl Event {
             Resource::Invitation { channel, .. } => {
                 envelope.channel_sid = Some(channel.id);
                 envelope.channel = Some(channels::view(channel, account, base));
+            }
+            Resource::Campaign { campaign, counts, .. } => {
+                envelope.campaign = Some(campaigns::view(campaign, Some(counts), base));
             }
             Resource::Typing { .. } => {}
         }

@@ -6,6 +6,7 @@ use super::{DEFAULT_NOTIFICATIONS, MUTED, consumed_index, find, missing};
 use crate::{
     attribute_indexes::upkeep,
     audit::Edit,
+    campaigns::outcomes::{self, Reading},
     change::Change,
     channels,
     ctx::Ctx,
@@ -186,6 +187,8 @@ async fn store_updated(
     row: member::Model,
 ) -> Result<member::Model> {
     let row = row.into_active_model().reset_all().update(&change.tx).await?;
+    let reading: Vec<Reading> = Reading::of(channel, &row).into_iter().collect();
+    outcomes::read(&change.tx, &reading).await?;
     change
         .record(channel, EventKind::MemberUpdated, |_| Resource::Member {
             member: Box::new(row.clone()),

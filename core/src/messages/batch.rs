@@ -8,6 +8,7 @@ use super::{Sent, writer::SendRequest};
 use crate::{
     attribute_indexes::upkeep,
     audit::{self, Edit},
+    campaigns::outcomes::{self, Reply},
     change::advance,
     channels,
     ctx::BaseUrl,
@@ -176,6 +177,7 @@ impl<'a> Batch<'a> {
         touched.dedup();
         channels::move_counters(tx, touched.iter().filter_map(|key| self.channels.get(key))).await?;
         self.write_opened(tx).await?;
+        outcomes::replied(tx, &self.replies()).await?;
         let hooked = self.added.iter().filter(|(request, _)| request.origin.webhooks);
         let hooked: BTreeSet<(ServiceSid, ChannelSid)> = hooked
             .map(|(_, message)| (message.service_id, message.channel_id))
@@ -265,6 +267,23 @@ fn lacking<'r>(batch: &Batch<'_>, requests: &'r [SendRequest]) -> Vec<Asked<'r>>
         })
     });
     asked.collect()
+}
+
+impl Batch<'_> {
+    /// The messages that may answer a campaign: only channels that one went into are looked at.
+    fn replies(&self) -> Vec<Reply> {
+        let reply = |(_, message): &(&SendRequest, message::Model)| {
+            let (service, channel) = (message.service_id, message.channel_id);
+            let campaign = self.channels.get(&(service, channel))?.campaign_id?;
+            (message.author != SYSTEM).then(|| Reply {
+                service,
+                channel,
+                campaign,
+                identity: message.author.clone(),
+            })
+        };
+        self.added.iter().filter_map(reply).collect()
+    }
 }
 
 fn channel_of(

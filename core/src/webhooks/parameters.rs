@@ -23,6 +23,7 @@ pub const POST_EVENTS: &[&str] = &[
     "onMemberRemoved",
     "onUserAdded",
     "onUserUpdated",
+    "onCampaignUpdated",
 ];
 
 /// The names of pre-events, which a service's filters may list.
@@ -55,6 +56,17 @@ pub fn post_event(event: &Event) -> Option<&'static str> {
         EventKind::MemberLeft => "onMemberRemoved",
         EventKind::UserAdded => "onUserAdded",
         EventKind::UserUpdated => "onUserUpdated",
+        EventKind::CampaignUpdated
+            if matches!(
+                event.resource,
+                Resource::Campaign {
+                    status_is_new: true,
+                    ..
+                }
+            ) =>
+        {
+            "onCampaignUpdated"
+        }
         _ => return None,
     })
 }
@@ -88,6 +100,10 @@ pub fn parameters(event_type: &str, origin: &Origin, event: &Event) -> Vec<(&'st
         Resource::Channel(channel) => list.channel(event, channel),
         Resource::Member { member, .. } => list.member(event, member),
         Resource::User(news) => list.user(event, news),
+        Resource::Campaign { campaign, .. } => {
+            list.add("CampaignSid", &campaign.id);
+            list.add("Status", &campaign.status);
+        }
         Resource::Invitation { .. } | Resource::Typing { .. } => {}
     }
     list.0

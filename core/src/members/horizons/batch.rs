@@ -10,6 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult};
 
 use super::{Report, Stored};
 use crate::{
+    campaigns::outcomes::{self, Reading},
     change::advance,
     channels::{self, ChannelKey},
     ctx::{BaseUrl, Origin},
@@ -235,6 +236,7 @@ async fn advance_all<'r>(
         return Ok(standings);
     }
     write(&tx, &rows).await?;
+    outcomes::read(&tx, &readings(&channels, &rows)).await?;
     log::append(&tx, &events).await?;
     let touched: BTreeSet<ChannelKey> = rows
         .iter()
@@ -322,6 +324,17 @@ async fn write(tx: &DatabaseTransaction, rows: &[(&Report, member::Model)]) -> R
     );
     sql.execute(tx).await?;
     Ok(())
+}
+
+/// What may be the reading of campaigns' messages.
+fn readings(
+    channels: &HashMap<ChannelKey, channel::Model>,
+    rows: &[(&Report, member::Model)],
+) -> Vec<Reading> {
+    let reading = |(_, row): &(&Report, member::Model)| {
+        Reading::of(channels.get(&(row.service_id, row.channel_id))?, row)
+    };
+    rows.iter().filter_map(reading).collect()
 }
 
 /// Every report is a user's, so all of them ask for webhooks.
