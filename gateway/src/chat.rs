@@ -16,7 +16,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     client::Client,
-    hub::{Hub, Start},
+    hub::{Attendance, Hub, Start},
     socket_io::{CloseReason, Handshake, IncomingEvent, Namespace, Refusal, Sid, Socket, SocketHandler},
     verbs::Session,
 };
@@ -127,6 +127,8 @@ impl Chat {
         // It is, by this; the database has it soon.
         user.online = true;
         self.hub.enter(&client, ctx.service.reachability_enabled)?;
+        let attendance = Attendance::of(&ctx, &user).await?;
+        self.hub.attend(&client, &attendance);
         // A cursor that is no text is as unreadable as one that is nonsense.
         let cursor = cursor.filter(|cursor| !cursor.is_null());
         let cursor = match &before {

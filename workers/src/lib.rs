@@ -3,6 +3,7 @@
 mod attribute_indexes;
 mod calls;
 mod campaigns;
+mod cases;
 pub mod outbound;
 mod pre_events;
 mod presence;
@@ -52,6 +53,7 @@ impl Workers {
         }
         tasks.spawn(retention::run(Arc::clone(&core), stop.clone()));
         tasks.spawn(attribute_indexes::run(Arc::clone(&core), stop.clone()));
+        tasks.spawn(cases::run(Arc::clone(&core), stop.clone()));
         let (jobs, asks) = (Arc::clone(&core.jobs), Arc::clone(&core.asks));
         let tester = Tester::new(Arc::clone(&core), client.clone());
         let interceptor = Interceptor::new(Arc::clone(&core), client.clone());

@@ -18,7 +18,7 @@ use crate::{
     db::TRANSACTION_LIMIT,
     error::Result,
     secrets::Vault,
-    sid::{AccountSid, ChannelSid, ServiceSid},
+    sid::{AccountSid, ChannelSid, OperatorPoolSid, ServiceSid},
     sql::Sql,
     timestamp::Timestamp,
     topic::Topic,
@@ -76,6 +76,12 @@ impl Owner {
 #[must_use]
 pub fn tag(channel: ChannelSid) -> u64 {
     channel.0.as_u64_pair().1
+}
+
+/// The tag by which the cursor of an operator says that it covers a pool.
+#[must_use]
+pub fn pool_tag(pool: OperatorPoolSid) -> u64 {
+    pool.0.as_u64_pair().1
 }
 
 impl CursorKey {
@@ -316,7 +322,7 @@ pub async fn missed(
 
 /// The stretches of one channel that a member may hear: from what it knows to each leave, from each join on, and to
 /// the end (`last_seq`) when it is a member now.
-fn spans(known: i64, changes: &[log::MembershipChange], last_seq: Option<i64>) -> Vec<(i64, i64)> {
+pub(super) fn spans(known: i64, changes: &[log::MembershipChange], last_seq: Option<i64>) -> Vec<(i64, i64)> {
     let mut spans = Vec::new();
     let mut changes = changes.iter().filter(|change| change.seq > known).peekable();
     // Before the first change the opposite held; without any, what holds now held all along.

@@ -11,7 +11,7 @@ use crate::{
     desk::{self, CaseTurn},
     entities::{channel_event, message},
     error::{Error, Result},
-    sid::{AccountSid, ChannelSid, ServiceSid},
+    sid::{AccountSid, ChannelSid, OperatorPoolSid, ServiceSid},
     sql::Sql,
     timestamp::Timestamp,
 };
@@ -277,6 +277,56 @@ pub async fn membership_changes(
             joined: kind == EventKind::MemberJoined.name(),
         })
         .collect())
+}
+
+/// How these pools came to channels and went after `moment`, by channel and `seq`; of these channels only, when any are
+/// given.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn attachments(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    pools: &[OperatorPoolSid],
+    channels: Option<&[ChannelSid]>,
+    moment: Timestamp,
+) -> Result<Vec<(OperatorPoolSid, MembershipChange)>> {
+    if pools.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sql = Sql::new("SELECT channel_id, seq, subject FROM channel_events WHERE service_id = ");
+    sql.bind(service).push(" AND kind IN (");
+    sql.list([
+        EventKind::ChannelUpdated.name().into(),
+        EventKind::ChannelRemoved.name().into(),
+    ]);
+    sql.push(") AND committed_at > ").bind(moment);
+    sql.push(" AND subject IS NOT NULL AND subject IN (").list(
+        pools
+            .iter()
+            .flat_map(|pool| [true, false].map(|attached| desk::turn_subject(*pool, attached).into())),
+    );
+    sql.push(")");
+    if let Some(channels) = channels {
+        sql.push(" AND channel_id IN (")
+            .list(channels.iter().map(Into::into))
+            .push(")");
+    }
+    sql.push(" ORDER BY channel_id, seq");
+    let mut found = Vec::new();
+    for row in sql.all(db).await? {
+        let subject: String = row.try_get("", "subject")?;
+        let Some((pool, joined)) = desk::read_turn_subject(&subject) else {
+            continue;
+        };
+        let change = MembershipChange {
+            channel: row.try_get("", "channel_id")?,
+            seq: row.try_get("", "seq")?,
+            joined,
+        };
+        found.push((pool, change));
+    }
+    Ok(found)
 }
 
 /// The joins of these users after `moment`, as the stretches that hold them.

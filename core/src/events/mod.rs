@@ -3,6 +3,7 @@
 //! A durable channel event has a `seq`: per channel, from 1, contiguous, in commit order. A message's arrival is
 //! recorded by the message's own row; everything else durable stands in the channel event log.
 
+pub mod attending;
 pub mod cursor;
 pub mod log;
 pub mod outbox;

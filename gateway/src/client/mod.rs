@@ -16,7 +16,7 @@ use hubbub_core::{
         cursor::{self, Cursor, CursorKey, Owner},
     },
     input::Identity,
-    sid::{AccountSid, ChannelSid, ServiceSid},
+    sid::{AccountSid, ChannelSid, OperatorPoolSid, ServiceSid},
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -24,11 +24,11 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::{
-    recent::{Channels, Recent, note, note_all},
+    recent::{Channels, Recent, note, note_all, noted},
     turn::{Turn, Turns},
 };
 use crate::{
-    hub::encoded::Encoded,
+    hub::{Pools, encoded::Encoded},
     socket_io::{Outgoing, Socket, encode_event},
     token_life::TokenLife,
 };
@@ -75,6 +75,8 @@ struct State {
     /// How far a client that recovers has come in what it missed.
     replayed: Option<Box<Cursor>>,
     turns: Turns,
+    /// The pools that it is an operator of.
+    pools: Pools,
     gone: bool,
 }
 
@@ -115,6 +117,7 @@ impl Client {
                 seats: HashSet::new(),
                 replayed: None,
                 turns: Turns::default(),
+                pools: Pools::new(),
                 gone: false,
             }),
         })
@@ -238,7 +241,8 @@ impl Client {
         let Held { events, told } = state.held.take().unwrap_or_default();
         for (event, kind) in events {
             let known = event.channel.and_then(|channel| told.get(&channel).copied());
-            if event.seq.is_some() && event.seq <= known {
+            if event.seq.is_some() && (event.seq <= known || event.seq <= noted(&state.recent, event.channel))
+            {
                 continue;
             }
             let encoded = Encoded::new(event);
@@ -323,8 +327,14 @@ impl Client {
     pub(crate) fn has(&self, cursor: &Cursor, watermark: Timestamp) {
         // Their times are not in the cursor. As of now they are remembered longer than need be.
         let at = Timestamp::now();
-        let held = cursor.recent.iter().map(|(&tag, &seq)| Recent { tag, seq, at });
-        note_all(&mut self.state.lock().recent, held, watermark);
+        let mut state = self.state.lock();
+        let pools = state.pools.clone();
+        let held = cursor
+            .recent
+            .iter()
+            .filter(|(tag, _)| pools.iter().all(|pool| cursor::pool_tag(*pool) != **tag))
+            .map(|(&tag, &seq)| Recent { tag, seq, at });
+        note_all(&mut state.recent, held, watermark);
     }
 
     /// Takes note of what the client is told of a channel by other means than events.
@@ -356,13 +366,7 @@ impl Client {
 
     /// How far it was told of a channel, as far as that is remembered.
     pub(crate) fn told(&self, channel: ChannelSid) -> Option<i64> {
-        let tag = cursor::tag(channel);
-        self.state
-            .lock()
-            .recent
-            .iter()
-            .find(|recent| recent.tag == tag)
-            .map(|recent| recent.seq)
+        noted(&self.state.lock().recent, Some(channel))
     }
 
     /// Takes a seat in a channel. False when it has one, or is gone.
@@ -374,6 +378,44 @@ impl Client {
     /// Gives a seat up. False when it had none.
     pub(crate) fn give_up_seat(&self, channel: ChannelSid) -> bool {
         self.state.lock().seats.remove(&channel)
+    }
+
+    /// Makes it an operator of a pool. False when it is one already, or is gone.
+    pub(crate) fn joins_pool(&self, pool: OperatorPoolSid) -> bool {
+        let mut state = self.state.lock();
+        let new = !state.gone && !state.pools.contains(&pool);
+        if new {
+            state.pools.push(pool);
+            // Never forgotten: by this a cursor says that it covers the pool.
+            state.recent.push(Recent {
+                tag: cursor::pool_tag(pool),
+                seq: 0,
+                at: Timestamp(i64::MAX),
+            });
+        }
+        new
+    }
+
+    /// It is no operator of the pool any more.
+    pub(crate) fn leaves_pool(&self, pool: OperatorPoolSid) {
+        let mut state = self.state.lock();
+        state.pools.retain(|own| *own != pool);
+        state.recent.retain(|recent| recent.tag != cursor::pool_tag(pool));
+    }
+
+    /// The pools that it is an operator of.
+    pub(crate) fn pools(&self) -> Pools {
+        self.state.lock().pools.clone()
+    }
+
+    /// The channels in which it has seats.
+    pub(crate) fn seats(&self) -> Vec<ChannelSid> {
+        self.state.lock().seats.iter().copied().collect()
+    }
+
+    /// Whether its socket is over.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state.lock().gone
     }
 
     /// Whether it has a seat in the channel.

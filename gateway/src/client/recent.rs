@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use hubbub_core::{Timestamp, events::cursor::MARGIN};
+use hubbub_core::{
+    Timestamp,
+    events::cursor::{self, MARGIN},
+    sid::ChannelSid,
+};
 use smallvec::SmallVec;
 
 /// The channels, in no order.
@@ -25,6 +29,15 @@ pub(super) fn note(recent: &mut Channels, new: Recent, watermark: Timestamp) {
     if new.at > horizon && !recent.iter().any(|known| known.tag == new.tag) {
         recent.push(new);
     }
+}
+
+/// How far it was told of a channel, as far as that is remembered.
+pub(super) fn noted(recent: &Channels, channel: Option<ChannelSid>) -> Option<i64> {
+    let tag = cursor::tag(channel?);
+    recent
+        .iter()
+        .find(|known| known.tag == tag)
+        .map(|known| known.seq)
 }
 
 /// The same for many, each channel at most once, without going through the list for each.

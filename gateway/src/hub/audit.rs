@@ -1,6 +1,7 @@
 //! Periodic work of the hub: the audit, which proves that nothing is missing, and the ends of tokens.
 
 use std::{
+    collections::{BTreeSet, HashSet},
     sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
@@ -12,6 +13,7 @@ use hubbub_core::{
         cursor::{MARGIN, positions},
         log,
     },
+    operator_pools,
     sid::{AccountSid, ApiKeySid, ServiceSid},
     users,
 };
@@ -57,7 +59,13 @@ impl Hub {
 
     async fn compare_all(self: &Arc<Self>) -> Result<bool> {
         self.compare_clients().await?;
-        self.compare_rooms().await
+        self.compare_operators().await?;
+        self.compare_desks().await?;
+        let complete = self.compare_rooms().await?;
+        if complete {
+            self.clear_desks();
+        }
+        Ok(complete)
     }
 
     /// Finds joins of connected users that the bus lost, and ends clients whose user, key or account is gone.
@@ -107,6 +115,25 @@ impl Hub {
                     self.take(&events);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Finds changes of pools that the bus lost.
+    async fn compare_operators(self: &Arc<Self>) -> Result<()> {
+        let clients = self.every_client();
+        let services: BTreeSet<ServiceSid> = clients.iter().map(|client| client.service).collect();
+        let services: Vec<ServiceSid> = services.into_iter().collect();
+        let mut with_pools = HashSet::new();
+        for portion in services.chunks(PORTION) {
+            with_pools.extend(operator_pools::services_with(self.core.db.reader(), portion).await?);
+        }
+        let concerned: Vec<Arc<Client>> = clients
+            .into_iter()
+            .filter(|client| with_pools.contains(&client.service) || !client.pools().is_empty())
+            .collect();
+        for portion in concerned.chunks(PORTION) {
+            self.refresh_operators(portion).await?;
         }
         Ok(())
     }

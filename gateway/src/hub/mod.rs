@@ -7,11 +7,13 @@ mod buckets;
 pub(crate) mod encoded;
 mod healing;
 mod listener;
+mod operators;
 mod presence;
 mod resume;
 mod room;
 mod typing;
 mod typists;
+mod ushering;
 
 use std::{
     collections::HashMap,
@@ -36,6 +38,7 @@ use parking_lot::Mutex;
 use self::{
     buckets::Buckets,
     encoded::Encoded,
+    operators::Operators,
     presence::Presence,
     room::{Followup, Room, moves_clients},
 };
@@ -45,6 +48,7 @@ use crate::{
     limits::{AccountSockets, SocketLimits, VerbRate},
 };
 
+pub(crate) use operators::{Attendance, Pools};
 pub(crate) use resume::Start;
 pub(crate) use typing::{Pass, Typing};
 
@@ -66,6 +70,7 @@ pub struct Hub {
     /// How many verbs a second a socket may ask for.
     pub(crate) verb_rate: Option<VerbRate>,
     presence: Presence,
+    operators: Operators,
     /// Who types where.
     pub(crate) typing: Typing,
 }
@@ -85,6 +90,7 @@ impl Hub {
             rooms: Mutex::new(HashMap::new()),
             users: Mutex::new(HashMap::new()),
             presence: Presence::default(),
+            operators: Operators::default(),
             watermark: AtomicI64::new(Timestamp::now().0),
             socket_queue: config.socket_queue,
             socket_limits: config.socket_limits,
@@ -98,6 +104,7 @@ impl Hub {
         tokio::spawn(audit::run(Arc::downgrade(&hub)));
         tokio::spawn(audit::watch_tokens(Arc::downgrade(&hub)));
         tokio::spawn(typing::watch(Arc::downgrade(&hub)));
+        tokio::spawn(ushering::run(Arc::downgrade(&hub), hub.operators.wake()));
         tokio::spawn(Self::keep_presence(Arc::downgrade(&hub), hub.presence.wake()));
         tokio::spawn(Self::sweep_presence(Arc::downgrade(&hub)));
         Ok(hub)
@@ -176,7 +183,7 @@ impl Hub {
     }
 
     /// Forgets a client whose socket is over.
-    pub(crate) fn leave(&self, client: &Client) {
+    pub(crate) fn leave(&self, client: &Arc<Client>) {
         self.stops_typing(client);
         {
             let key = (client.service, client.identity.as_str().to_owned());
@@ -194,7 +201,9 @@ impl Hub {
                 }
             }
         }
-        for channel in client.leave() {
+        let seats = client.leave();
+        self.leaves_desks(client);
+        for channel in seats {
             let key = (client.service, channel);
             let Some(room) = self.room(key) else { continue };
             let empty = {
@@ -245,6 +254,7 @@ impl Hub {
             }
         }
         self.take_said(&mut said);
+        self.attend_to(events);
     }
 
     fn take_said(self: &Arc<Self>, said: &mut Vec<(RoomKey, &Arc<Event>)>) {
@@ -332,6 +342,9 @@ impl Hub {
 
     /// An event of a user goes to that user's own clients and to those who share one of its channels, to each once.
     fn take_of_user(&self, event: &Arc<Event>) {
+        if event.for_operators() {
+            return self.tell_operators(event);
+        }
         let Some(addressee) = event.addressee() else {
             return;
         };
@@ -355,7 +368,7 @@ impl Hub {
         }
     }
 
-    pub(crate) fn act(&self, control: &Control) {
+    pub(crate) fn act(self: &Arc<Self>, control: &Control) {
         let ends: Box<dyn Fn(&Client) -> bool> = match control.clone() {
             Control::UserDeleted { service, identity } => {
                 Box::new(move |client| client.service == service && client.identity == identity)
@@ -365,7 +378,7 @@ impl Hub {
                 Box::new(move |client| client.account == account && client.token.key() == key)
             }
             Control::AccountEnded { account } => Box::new(move |client| client.account == account),
-            Control::PoolChanged { .. } => return,
+            Control::PoolChanged { service, .. } => return self.look_at_operators(service),
             Control::KeyExpires { key, at, .. } => {
                 for client in self.every_client() {
                     client.token.key_expires(key, at);
@@ -384,6 +397,18 @@ impl Hub {
                 client.socket.disconnect();
             }
         }
+    }
+
+    /// Looks anew at who the operators of a service are.
+    fn look_at_operators(self: &Arc<Self>, service: ServiceSid) {
+        let hub = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut clients = hub.every_client();
+            clients.retain(|client| client.service == service);
+            if let Err(error) = hub.refresh_operators(&clients).await {
+                tracing::warn!(?error, "operators could not be looked at; the audit tries again");
+            }
+        });
     }
 
     fn every_client(&self) -> Vec<Arc<Client>> {

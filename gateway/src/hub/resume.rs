@@ -10,8 +10,8 @@ use hubbub_core::{
     Error, Result, Timestamp,
     error::ErrorCode,
     events::{
-        Event, EventKind,
-        cursor::{self, Cursor, MARGIN, Subscription},
+        Event, EventKind, attending,
+        cursor::{self, Cursor, MARGIN, Subscription, pool_tag},
         log::{self, Stretch},
     },
     sid::ChannelSid,
@@ -44,23 +44,26 @@ impl Hub {
     /// Whatever the database refuses.
     pub(crate) async fn admit(self: &Arc<Self>, client: &Arc<Client>, cursor: Option<&str>) -> Result<Start> {
         let own = Topic::user(client.service, client.identity.as_str());
-        self.buckets.bound([own]).await;
+        let pools = client.pools();
+        let attended = pools.iter().map(|pool| Topic::pool(client.service, *pool));
+        self.buckets.bound(attended.chain([own])).await;
         let asked = Timestamp::now();
         let db = self.core.db.reader();
         let subscriptions = cursor::subscriptions(db, client.service, client.identity.as_str(), None).await?;
         let watermark = self.watermark();
-        let (mut stretches, complete) = match cursor.map(|text| self.readable(client, text)) {
+        let cursor = cursor.map(|text| self.readable(client, text));
+        let (mut stretches, complete) = match &cursor {
             None => (Vec::new(), None),
             Some(None) => (Vec::new(), Some(false)),
             Some(Some(cursor)) => {
-                client.has(&cursor, watermark);
+                client.has(cursor, watermark);
                 let identity = client.identity.as_str();
                 let missed = cursor::missed(
                     db,
                     client.account,
                     client.service,
                     identity,
-                    &cursor,
+                    cursor,
                     &subscriptions,
                 )
                 .await?;
@@ -100,6 +103,21 @@ impl Hub {
             )
             .await;
         self.settle(client, asked, &known, &mut stretches).await?;
+        if !pools.is_empty() {
+            // Seats first: what is said from now on is held back, and what was said before is in the answer.
+            self.seat_in_desks(client);
+            let cursor = cursor.as_ref().and_then(Option::as_ref);
+            let since = cursor.map_or(watermark, |cursor| cursor.watermark.min(watermark));
+            let is_member = |channel| known.contains_key(&channel);
+            let active = self
+                .know_desks(client, &pools, since.minus(MARGIN), is_member)
+                .await?;
+            if let Some(cursor) = cursor {
+                let tenant = (client.account, client.service);
+                stretches.extend(attending::missed(db, tenant, &pools, cursor, &active).await?);
+                stretches = attending::merged(stretches);
+            }
+        }
         Ok(Start { stretches, complete })
     }
 
@@ -110,7 +128,12 @@ impl Hub {
             .cursors
             .decode(text, client.service, client.identity.as_str())?;
         let oldest = Timestamp::now().minus(self.core.settings.event_retention);
-        (cursor.watermark >= oldest).then_some(cursor)
+        // Of the channels of a pool that it has joined since, it knows nothing.
+        let attended = client
+            .pools()
+            .iter()
+            .all(|pool| cursor.recent.contains_key(&pool_tag(*pool)));
+        (cursor.watermark >= oldest && attended).then_some(cursor)
     }
 
     /// Seats the client, which knows the channel up to `known`; answers what the room delivered beyond that.
@@ -226,7 +249,7 @@ impl Hub {
         Ok(())
     }
 
-    fn kind_for(&self, client: &Client, event: &Event) -> EventKind {
+    pub(super) fn kind_for(&self, client: &Client, event: &Event) -> EventKind {
         match event.kind {
             EventKind::MemberJoined if event.subject() == Some(client.identity.as_str()) => {
                 EventKind::ChannelJoined
@@ -263,7 +286,7 @@ impl Hub {
         let db = self.core.db.reader();
         let identity = client.identity.as_str();
         let subscriptions = cursor::subscriptions(db, client.service, identity, None).await?;
-        let stretches = cursor::missed(
+        let mut stretches = cursor::missed(
             db,
             client.account,
             client.service,
@@ -272,6 +295,14 @@ impl Hub {
             &subscriptions,
         )
         .await?;
+        let pools = client.pools();
+        if !pools.is_empty() {
+            let since = cursor.watermark.minus(MARGIN);
+            let active = attending::active(db, client.service, &pools, since).await?;
+            let tenant = (client.account, client.service);
+            stretches.extend(attending::missed(db, tenant, &pools, &cursor, &active).await?);
+            stretches = attending::merged(stretches);
+        }
         Ok(Start {
             stretches,
             complete: Some(true),

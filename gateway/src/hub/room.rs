@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use hubbub_core::{
     Timestamp,
     events::{Event, EventKind},
+    sid::{ChannelSid, OperatorPoolSid},
 };
 
 use super::encoded::Encoded;
@@ -15,6 +16,8 @@ struct Seat {
     client: Arc<Client>,
     /// It knows everything up to here by other means.
     after: i64,
+    /// It is here because of its pool, and no member.
+    operator: bool,
 }
 
 /// Whether by an event of this kind clients come into the room, or go, or there is a room at all.
@@ -30,6 +33,10 @@ pub(crate) struct Room {
     /// The last event that was delivered.
     last_seq: i64,
     seats: Vec<Seat>,
+    /// The pool whose operators are seated.
+    pool: Option<OperatorPoolSid>,
+    /// When the last event was committed that is known of.
+    last_at: Timestamp,
     /// Events ahead of a gap.
     waiting: BTreeMap<i64, Arc<Event>>,
     /// Somebody reads the gap from the database.
@@ -52,6 +59,8 @@ impl Room {
         Self {
             last_seq,
             seats: Vec::new(),
+            pool: None,
+            last_at: Timestamp(0),
             waiting: BTreeMap::new(),
             healing: false,
             closed: false,
@@ -78,8 +87,63 @@ impl Room {
         self.seats.push(Seat {
             client,
             after: known.max(self.last_seq),
+            operator: false,
         });
         behind
+    }
+
+    /// Whether the operators of this pool are seated here.
+    pub(crate) fn is_attended_by(&self, pool: OperatorPoolSid) -> bool {
+        self.pool == Some(pool)
+    }
+
+    /// From now on the operators of this pool are seated here; something happened at this moment.
+    pub(crate) fn attend(&mut self, pool: OperatorPoolSid, at: Timestamp) {
+        self.pool = Some(pool);
+        self.last_at = self.last_at.max(at);
+    }
+
+    /// Seats an operator who knows the channel as the room has it.
+    pub(crate) fn seat_operator(&mut self, client: Arc<Client>) {
+        let last_seq = self.last_seq;
+        self.seat_operator_behind(client, last_seq);
+    }
+
+    /// Seats an operator who knows the channel up to this event.
+    pub(crate) fn seat_operator_behind(&mut self, client: Arc<Client>, known: i64) {
+        self.seats.push(Seat {
+            client,
+            after: known.max(self.last_seq),
+            operator: true,
+        });
+    }
+
+    /// Takes an operator's seat away; false when it has none, or is a member.
+    pub(crate) fn unseat_operator(&mut self, client: &Client) -> bool {
+        let before = self.seats.len();
+        self.seats
+            .retain(|seat| !(seat.operator && seat.client.id == client.id));
+        self.seats.len() < before
+    }
+
+    /// Takes all seats away when only operators have some and nothing happened since. True when nobody is left.
+    pub(crate) fn clear_if_quiet(&mut self, channel: ChannelSid, since: Timestamp) -> bool {
+        let quiet = self.last_at < since && self.waiting.is_empty() && !self.healing;
+        if quiet && self.seats.iter().all(|seat| seat.operator) {
+            self.dismiss(channel);
+        }
+        self.seats.is_empty()
+    }
+
+    /// Takes the operators' seats away.
+    fn dismiss(&mut self, channel: ChannelSid) {
+        self.pool = None;
+        self.seats.retain(|seat| {
+            if seat.operator {
+                seat.client.give_up_seat(channel);
+            }
+            !seat.operator
+        });
     }
 
     pub(crate) fn unseat(&mut self, client: &Client) {
@@ -105,7 +169,8 @@ impl Room {
         let mut run = Vec::new();
         while let Some(next) = self.waiting.remove(&(self.last_seq + 1)) {
             self.last_seq += 1;
-            if moves_clients(next.kind) {
+            self.last_at = self.last_at.max(next.at);
+            if moves_clients(next.kind) || next.turn.attached == Some(false) {
                 self.tell_all(&std::mem::take(&mut run), watermark);
                 self.fan_out(next, watermark, newcomers);
             } else {
@@ -164,10 +229,19 @@ impl Room {
         }
         match (event.kind, event.channel) {
             (EventKind::MemberJoined, Some(channel)) => {
+                for seat in &mut self.seats {
+                    // From now on it is here as a member.
+                    seat.operator &= Some(seat.client.identity.as_str()) != subject;
+                }
                 for client in newcomers(event) {
                     if client.take_seat(channel) {
                         client.deliver(&encoded, EventKind::ChannelJoined, watermark);
-                        self.seats.push(Seat { client, after: seq });
+                        let operator = false;
+                        self.seats.push(Seat {
+                            client,
+                            after: seq,
+                            operator,
+                        });
                     }
                 }
             }
@@ -184,6 +258,9 @@ impl Room {
                 for seat in self.seats.drain(..) {
                     seat.client.give_up_seat(channel);
                 }
+            }
+            (_, Some(channel)) if event.turn.attached == Some(false) && event.pool == self.pool => {
+                self.dismiss(channel);
             }
             _ => {}
         }

@@ -46,6 +46,19 @@ impl Args {
         Ok(self.text(name)?.map(str::to_owned))
     }
 
+    /// JSON, as itself or as its text.
+    pub(super) fn json_text(&self, name: &str) -> Result<Option<String>> {
+        match self.field(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(value @ (Value::Object(_) | Value::Array(_))) => Ok(Some(value.to_string())),
+            Some(_) => Err(Error::parameter(
+                name,
+                "must be JSON: an object or a list, or its text",
+            )),
+        }
+    }
+
     pub(super) fn required_text(&self, name: &str) -> Result<&str> {
         self.text(name)?
             .ok_or_else(|| Error::parameter(name, "is missing"))

@@ -3,6 +3,7 @@
 use hubbub_core::{
     Ctx, Error, Result,
     channels::{self, ChannelView, NewChannel, PUBLIC, UpdateChannel},
+    desk,
     entities::message,
     members::{self, MemberView},
     messages::{self, MessageView},
@@ -11,7 +12,7 @@ use hubbub_core::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Args, Session, data};
+use super::{Answer, Args, Session, data, desk::case_update};
 
 /// The length of the channel list, unless asked for otherwise, and at most.
 const CHANNELS: (u64, u64) = (50, 100);
@@ -63,6 +64,7 @@ impl Session {
             friendly_name: args.owned_text("friendly_name")?,
             unique_name: args.owned_text("unique_name")?,
             attributes: args.owned_text("attributes")?,
+            case: case_update(args)?,
             ..UpdateChannel::default()
         };
         let channel = channels::update(&self.fresh().await?, &args.channel()?, update).await?;
@@ -78,6 +80,10 @@ impl Session {
         let ctx = self.fresh().await?;
         let access = channels::access(&ctx, ctx.reader(), &args.channel()?).await?;
         access.may_see()?;
+        if access.operator && access.member.is_none() {
+            let case = desk::case_of(&ctx, &access.channel).await?;
+            return data(&self.case(&case));
+        }
         data(&self.channel_and_place(&ctx, &access.channel).await?)
     }
 

@@ -3,6 +3,7 @@
 
 mod args;
 mod channels;
+mod desk;
 mod invites;
 mod members;
 mod messages;
@@ -35,13 +36,14 @@ pub(crate) struct Session {
 }
 
 /// What changes nothing. Every other verb is refused to read-only tokens.
-const READING: [&str; 8] = [
+const READING: [&str; 9] = [
     "getMessages",
     "getChannels",
     "getPublicChannels",
     "getChannel",
     "getMembers",
     "getUser",
+    "getDesk",
     "updateToken",
     "sync",
 ];
@@ -156,6 +158,7 @@ impl Session {
             "removeMember" => self.remove_member(args).await,
             "updateMember" => self.update_member(args).await,
             "getMembers" => self.get_members(args).await,
+            "getDesk" => self.get_desk(args).await,
             "getUser" => self.get_user(args).await,
             "updateUser" => self.update_user(args).await,
             "typing" => self.typing(args).await,

@@ -29,7 +29,7 @@ impl Session {
     async fn typing_pass(&self, channel: ChannelRef) -> hubbub_core::Result<Pass> {
         let ctx = self.fresh().await?;
         let access = channels::access(&ctx, ctx.reader(), &channel).await?;
-        access.membership()?;
+        access.may_read()?;
         access.require(Permission::SendMessage)?;
         let seconds = u64::try_from(ctx.service.typing_indicator_timeout).unwrap_or(5);
         let members = u32::try_from(access.channel.members_count).unwrap_or(u32::MAX);

@@ -1,7 +1,7 @@
 //! The set-based statements of one group commit of read horizons.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Instant,
 };
@@ -24,7 +24,7 @@ use crate::{
     },
     input::ChannelRef,
     messages,
-    sid::{ChannelSid, EventSid, ServiceSid},
+    sid::{ChannelSid, EventSid, OperatorPoolSid, ServiceSid},
     sql::Sql,
     timestamp::Timestamp,
     webhooks::{self, Told, hooks::ChannelHooks},
@@ -38,7 +38,18 @@ type MemberKey<'r> = (ServiceSid, ChannelSid, &'r str);
 struct Standing {
     horizon: Option<i64>,
     newest: i64,
-    member: bool,
+    place: Place,
+}
+
+/// Whose horizon a report moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The member's own.
+    Member,
+    /// The one that all operators of the channel's pool have together.
+    Operator,
+    /// Nobody's.
+    None,
 }
 
 impl Standing {
@@ -78,7 +89,7 @@ pub(super) async fn store(
     for (report, member) in reports.iter().zip(&members) {
         if let Some(member) = member
             && let Some(standing) = standings.get(member)
-            && standing.member
+            && standing.place != Place::None
             && standing.target(report.index).is_some()
         {
             movers.push((report, *member));
@@ -97,7 +108,7 @@ pub(super) async fn store(
                 None => {
                     standings
                         .entry(member)
-                        .and_modify(|standing| standing.member = false);
+                        .and_modify(|standing| standing.place = Place::None);
                 }
             }
         }
@@ -109,7 +120,7 @@ pub(super) async fn store(
         };
         let member = member.as_ref().ok_or_else(missing)?;
         let standing = standings.get(member).ok_or_else(missing)?;
-        if !standing.member {
+        if standing.place == Place::None {
             return Err(ErrorCode::NotAMember.into());
         }
         Ok(Stored {
@@ -160,10 +171,12 @@ async fn look<'r>(
             }),
     );
     sql.push(
-        ") SELECT a.place, c.next_index - 1 AS newest, m.joined_seq, m.last_consumed_message_index AS horizon \
+        ") SELECT a.place, c.next_index - 1 AS newest, m.joined_seq, m.last_consumed_message_index AS horizon, \
+         o.identity AS operator, c.pool_read_index \
          FROM asked a JOIN channels c ON c.service_id = a.service_id AND c.id = a.channel_id AND c.deleted_at IS NULL \
          LEFT JOIN members m ON m.service_id = a.service_id AND m.channel_id = a.channel_id \
-         AND m.identity = a.identity",
+         AND m.identity = a.identity \
+         LEFT JOIN operators o ON o.service_id = a.service_id AND o.pool_id = c.pool_id AND o.identity = a.identity",
     );
     let asked: Vec<MemberKey<'r>> = members.iter().copied().collect();
     let mut standings = HashMap::new();
@@ -172,10 +185,20 @@ async fn look<'r>(
         let Some(key) = usize::try_from(place).ok().and_then(|place| asked.get(place)) else {
             continue;
         };
+        let place = if row.try_get::<Option<i64>>("", "joined_seq")?.is_some() {
+            Place::Member
+        } else if row.try_get::<Option<String>>("", "operator")?.is_some() {
+            Place::Operator
+        } else {
+            Place::None
+        };
         let standing = Standing {
-            horizon: row.try_get("", "horizon")?,
+            horizon: match place {
+                Place::Operator => row.try_get("", "pool_read_index")?,
+                Place::Member | Place::None => row.try_get("", "horizon")?,
+            },
             newest: row.try_get("", "newest")?,
-            member: row.try_get::<Option<i64>>("", "joined_seq")?.is_some(),
+            place,
         };
         standings.insert(*key, standing);
     }
@@ -199,6 +222,8 @@ async fn advance_all<'r>(
     let keys: Vec<ChannelKey> = keys.into_iter().collect();
     let mut channels = channels::lock_all(&tx, &keys).await?;
     let mut members = load(&tx, movers).await?;
+    let operators = operators(&tx, movers, &channels, &members).await?;
+    let mut attended: BTreeSet<ChannelKey> = BTreeSet::new();
     let mut furthest: HashMap<MemberKey<'r>, i64> = HashMap::new();
     for (report, member) in movers {
         let index = furthest.entry(*member).or_insert(report.index);
@@ -215,12 +240,25 @@ async fn advance_all<'r>(
             continue;
         };
         let Some(mut row) = members.remove(&(key.0, key.1, key.2.to_owned())) else {
+            if operators.contains(key) {
+                let mut standing = Standing {
+                    horizon: channel.pool_read_index,
+                    newest: channel.next_index - 1,
+                    place: Place::Operator,
+                };
+                if let Some(target) = standing.target(index) {
+                    standing.horizon = Some(target);
+                    channel.pool_read_index = Some(target);
+                    attended.insert((key.0, key.1));
+                }
+                standings.insert(*key, standing);
+            }
             continue;
         };
         let mut standing = Standing {
             horizon: row.last_consumed_message_index,
             newest: channel.next_index - 1,
-            member: true,
+            place: Place::Member,
         };
         if let Some(target) = standing.target(index) {
             standing.horizon = Some(target);
@@ -231,8 +269,16 @@ async fn advance_all<'r>(
         }
         standings.insert(*key, standing);
     }
-    if rows.is_empty() {
+    if rows.is_empty() && attended.is_empty() {
         tx.rollback().await?;
+        return Ok(standings);
+    }
+    if !attended.is_empty() {
+        write_attended(&tx, attended.iter().filter_map(|key| channels.get(key))).await?;
+    }
+    if rows.is_empty() {
+        // Nobody is told of it.
+        tx.commit().await?;
         return Ok(standings);
     }
     write(&tx, &rows).await?;
@@ -304,6 +350,64 @@ async fn load(
             Ok(((row.service_id, row.channel_id, row.identity.clone()), row))
         })
         .collect()
+}
+
+/// Those of the others who are operators of the channel's pool.
+async fn operators<'r>(
+    tx: &DatabaseTransaction,
+    movers: &[(&'r Report, MemberKey<'r>)],
+    channels: &HashMap<ChannelKey, channel::Model>,
+    members: &HashMap<(ServiceSid, ChannelSid, String), member::Model>,
+) -> Result<HashSet<MemberKey<'r>>> {
+    let asked: Vec<(MemberKey<'r>, OperatorPoolSid)> = movers
+        .iter()
+        .map(|(_, key)| *key)
+        .filter(|key| !members.contains_key(&(key.0, key.1, key.2.to_owned())))
+        .filter_map(|key| Some((key, channels.get(&(key.0, key.1))?.pool_id?)))
+        .collect();
+    if asked.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let mut sql = Sql::new(
+        "SELECT service_id, pool_id, identity FROM operators WHERE (service_id, pool_id, identity) IN ",
+    );
+    sql.values(
+        asked
+            .iter()
+            .map(|((service, _, identity), pool)| [service.into(), pool.into(), (*identity).into()]),
+    );
+    let mut known: HashSet<(ServiceSid, OperatorPoolSid, String)> = HashSet::new();
+    for row in sql.all(tx).await? {
+        known.insert((
+            row.try_get("", "service_id")?,
+            row.try_get("", "pool_id")?,
+            row.try_get("", "identity")?,
+        ));
+    }
+    let is_one =
+        |(key, pool): &(MemberKey<'r>, OperatorPoolSid)| known.contains(&(key.0, *pool, key.2.to_owned()));
+    Ok(asked.into_iter().filter(is_one).map(|(key, _)| key).collect())
+}
+
+/// Writes how far the pools of locked channels have read.
+async fn write_attended<'c>(
+    tx: &DatabaseTransaction,
+    channels: impl Iterator<Item = &'c channel::Model>,
+) -> Result<()> {
+    let mut sql = Sql::new("WITH attended (service_id, id, horizon) AS (VALUES ");
+    sql.rows(channels.map(|channel| {
+        [
+            channel.service_id.into(),
+            channel.id.into(),
+            channel.pool_read_index.into(),
+        ]
+    }));
+    sql.push(
+        ") UPDATE channels SET pool_read_index = attended.horizon FROM attended \
+         WHERE channels.service_id = attended.service_id AND channels.id = attended.id",
+    );
+    sql.execute(tx).await?;
+    Ok(())
 }
 
 async fn write(tx: &DatabaseTransaction, rows: &[(&Report, member::Model)]) -> Result<()> {
