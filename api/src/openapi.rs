@@ -173,6 +173,12 @@ fn build() -> OpenApi {
                 ),
                 ("Operator", "The operators of a pool."),
                 ("AttributeIndex", "Declared indexes over attributes."),
+                ("Audience", "Whom campaigns go to: a filter over users, or a list."),
+                (
+                    "Campaign",
+                    "A message to each of many recipients, or one to all of them, and what became of it.",
+                ),
+                ("Broadcast", "One-off messages to given identities."),
                 (
                     "Binding",
                     "Devices that push notifications go to, from the service's side.",

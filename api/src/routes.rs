@@ -12,9 +12,9 @@ use hubbub_core::ErrorCode;
 use utoipa::__dev::{SchemaReferences, Tags};
 
 use crate::{
-    access_tokens, accounts, attribute_indexes, audit_events, auth_tokens, bindings, call, channel_webhooks,
-    channels, credentials, demo, docs, door, events, invites, keys, members, messages, openapi, operations,
-    operator_pools,
+    access_tokens, accounts, attribute_indexes, audiences, audit_events, auth_tokens, bindings, broadcasts,
+    call, campaigns, channel_webhooks, channels, credentials, demo, docs, door, events, invites, keys,
+    members, messages, openapi, operations, operator_pools,
     refusal::{Refusal, Result},
     roles, sdk, services,
     state::ApiState,
@@ -52,6 +52,9 @@ pub(crate) fn all(to: &mut impl Register) {
     messages::routes(to);
     operator_pools::routes(to);
     attribute_indexes::routes(to);
+    audiences::routes(to);
+    campaigns::routes(to);
+    broadcasts::routes(to);
     bindings::routes(to);
     credentials::routes(to);
     access_tokens::routes(to);

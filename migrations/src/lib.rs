@@ -35,6 +35,7 @@ mod m20261122_000044_aim_webhook_deliveries;
 mod m20261122_000045_lease_webhook_targets;
 mod m20261122_000048_place_events;
 mod m20261122_000050_create_campaigns;
+mod m20261122_000051_index_campaigns;
 mod m20261122_000053_create_campaign_runs;
 mod m20261122_000054_count_live_changes;
 mod m20261122_000057_create_operator_pools;
@@ -79,6 +80,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000045_lease_webhook_targets::Migration),
             Box::new(m20261122_000048_place_events::Migration),
             Box::new(m20261122_000050_create_campaigns::Migration),
+            Box::new(m20261122_000051_index_campaigns::Migration),
             Box::new(m20261122_000053_create_campaign_runs::Migration),
             Box::new(m20261122_000054_count_live_changes::Migration),
             Box::new(m20261122_000057_create_operator_pools::Migration),

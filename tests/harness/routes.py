@@ -74,6 +74,13 @@ class Operation:
         assert chosen or not self.fields, f"no recipe for any of {list(self.fields)} of {self}"
         return {name: FIELDS[name](n) if callable(FIELDS[name]) else FIELDS[name] for name in chosen}
 
+    def payload(self, n=0):
+        """The same as what httpx is given."""
+        if self.name in RAW:
+            kind, content = RAW[self.name]
+            return {"content": content(n), "headers": {"content-type": kind}}
+        return {"data": self.body(n)}
+
     def __str__(self):
         return f"{self.name} ({self.method} {self.path})"
 
@@ -106,7 +113,14 @@ BODIES = {
     "CreateMessageBatch": {"Items": '[{"body": "one of many"}]'},
     "CreateUserBatch": {"Items": lambda n: f'[{{"identity": "one of many {n}"}}]'},
     "FindOrCreateChannel": {"FriendlyName": "found", "Members": '[{"identity": "found"}]'},
+    "CreateCampaign": {"Mode": "individual", "Identities": '["somebody"]', "Body": "hello"},
+    "CreateBroadcast": {"Identities": '["somebody"]', "Body": "hello", "DryRun": "true"},
     "CreateUserBinding": {"BindingType": "fcm", "Endpoint": lambda n: f"device {n}", "Address": "changed"},
+}
+
+# Operations whose body is no form: its type, and what to send.
+RAW = {
+    "UploadAudience": ("text/csv", lambda n: f"identity,city\nuploaded {n},Lyon\n"),
 }
 
 

@@ -85,6 +85,8 @@ class Tenant:
         if self._serves("/v2/Services/{ServiceSid}/WebhookEndpoints"):
             endpoint = self._make(f"{path}/WebhookEndpoints", {"Url": receiver.url, "Status": "disabled"})
             service.below["WebhookEndpoints"] = Thing(endpoint["sid"])
+        if self._serves("/v2/Services/{ServiceSid}/Audiences"):
+            self._campaigns(path, service)
         self._make(f"{path}/Channels", {"UniqueName": "told"}, x_twilio_webhook_enabled="true")
         [delivery] = await eventually(
             lambda: self.rest.get(f"{path}/WebhookDeliveries", Status="delivered").json()["deliveries"],
@@ -92,6 +94,17 @@ class Tenant:
         )
         service.below["WebhookDeliveries"] = Thing(delivery["sid"])
         return service
+
+    def _campaigns(self, path, service):
+        audience = self._make(f"{path}/Audiences", {"Identities": json.dumps(USERS)})
+        service.below["Audiences"] = Thing(audience["sid"])
+        draft = {"Mode": "individual", "Identities": json.dumps(USERS), "Body": "hello"}
+        service.below["Campaigns"] = Thing(self._make(f"{path}/Campaigns", draft)["sid"])
+        # It has ended, so that nothing of it moves any more.
+        broadcast = {"Identities": json.dumps(USERS), "Body": "hello", "DryRun": "true"}
+        sid = self._make(f"{path}/Broadcasts", broadcast)["sid"]
+        self._make(f"{path}/Campaigns/{sid}", {"Status": "cancelled"})
+        service.below["Broadcasts"] = Thing(sid)
 
     def _user(self, path, identity):
         user = Thing(self._make(f"{path}/Users", {"Identity": identity})["sid"], alias=in_a_path(identity))

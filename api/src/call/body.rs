@@ -59,12 +59,7 @@ pub(super) async fn read(headers: &HeaderMap, payload: &mut Payload) -> Result<P
     if bytes.is_empty() {
         return Ok(Params::default());
     }
-    let media_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .map(|value| value.trim().to_ascii_lowercase());
-    match media_type.as_deref() {
+    match super::streamed::media_type(headers).as_deref() {
         Some("application/x-www-form-urlencoded") => Params::from_form(&bytes),
         Some("application/json") => Params::from_json(&bytes),
         _ => Err(Error::with(

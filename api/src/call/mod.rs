@@ -4,6 +4,7 @@ mod body;
 mod credentials;
 mod once;
 mod segments;
+mod streamed;
 
 use std::{future::Future, sync::Arc};
 
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use once::settle;
 pub(crate) use segments::{Segment, Segments, missing};
+pub(crate) use streamed::Streamed;
 
 use crate::{
     asked::AskedParams,
@@ -46,6 +48,7 @@ pub(crate) struct Call<C> {
     segments: Segments,
     body: Params,
     idempotency_key: Option<String>,
+    media_type: Option<String>,
 }
 
 /// Where a call can be at work.
@@ -167,6 +170,11 @@ impl<C> Call<C> {
         Ok(self.query::<AskedParams>()?.into())
     }
 
+    /// What the body is: `text/csv`.
+    pub(crate) fn media_type(&self) -> Option<&str> {
+        self.media_type.as_deref()
+    }
+
     /// The `Idempotency-Key` header.
     pub(crate) fn idempotency_key(&self) -> Option<String> {
         self.idempotency_key.clone()
@@ -181,7 +189,7 @@ impl<C: Place> FromRequest for Call<C> {
         let request = request.clone();
         let mut payload = payload.take();
         async move {
-            let call = Self::receive(&request, &mut payload).await;
+            let call = Self::receive(&request, Some(&mut payload)).await;
             if call.is_err() {
                 // A client that is still sending would not see the answer.
                 body::discard(&mut payload).await;
@@ -193,23 +201,30 @@ impl<C: Place> FromRequest for Call<C> {
 }
 
 impl<C: Place> Call<C> {
-    async fn receive(request: &HttpRequest, payload: &mut Payload) -> Result<Self, actix_web::Error> {
+    /// Without a payload the body is left to the handler.
+    async fn receive(request: &HttpRequest, payload: Option<&mut Payload>) -> Result<Self, actix_web::Error> {
+        let is_streamed = payload.is_none();
         let (call, caller) = Self::read(request, payload).await.map_err(Refusal::from)?;
         let state = request.app_data::<ApiState>();
         if let Some(state) = state {
-            once::claim(
-                request,
-                state.core(),
-                &caller,
-                call.idempotency_key.as_deref(),
-                &call.body,
-            )
-            .await?;
+            let asked = if is_streamed {
+                // It is not there to be compared. Its length and its kind are.
+                let length = credentials::header_text(request.headers(), "content-length");
+                format!(
+                    "{:?} {:?}",
+                    streamed::media_type(request.headers()),
+                    length.map_err(Refusal::from)?
+                )
+            } else {
+                call.body.canonical()
+            };
+            let key = call.idempotency_key.as_deref();
+            once::claim(request, state.core(), &caller, key, &asked).await?;
         }
         Ok(call)
     }
 
-    async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<(Self, Caller), Error> {
+    async fn read(request: &HttpRequest, payload: Option<&mut Payload>) -> Result<(Self, Caller), Error> {
         let state = request
             .app_data::<ApiState>()
             .ok_or_else(|| Error::internal("the REST door has no state"))?;
@@ -225,10 +240,11 @@ impl<C: Place> Call<C> {
         let segments = Segments::of(&request.match_pattern().unwrap_or_default(), path)?;
         let ctx = C::enter(state.core(), caller.clone(), &segments).await?;
         // GET and DELETE may carry a content type without a body.
-        let body = if matches!(*request.method(), Method::POST | Method::PUT) {
-            body::read(request.headers(), payload).await?
-        } else {
-            Params::default()
+        let body = match payload {
+            Some(payload) if matches!(*request.method(), Method::POST | Method::PUT) => {
+                body::read(request.headers(), payload).await?
+            }
+            _ => Params::default(),
         };
         let call = Self {
             ctx,
@@ -238,6 +254,7 @@ impl<C: Place> Call<C> {
             segments,
             body,
             idempotency_key: credentials::header_text(request.headers(), "idempotency-key")?,
+            media_type: streamed::media_type(request.headers()),
         };
         Ok((call, caller))
     }

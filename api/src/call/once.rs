@@ -14,7 +14,7 @@ use hubbub_core::{
 };
 use serde_json::Value;
 
-use crate::{params::Params, refusal::Refusal};
+use crate::refusal::Refusal;
 
 /// Sends are idempotent by themselves: the key is the message's client id, for as long as the message lives.
 const OWN_KEYS: &str = "/Messages";
@@ -40,7 +40,7 @@ pub(super) async fn claim(
     core: &Arc<Core>,
     caller: &Caller,
     key: Option<&str>,
-    body: &Params,
+    body: &str,
 ) -> Result<(), actix_web::Error> {
     let Some(key) = key else { return Ok(()) };
     let pattern = request.match_pattern().unwrap_or_default();
@@ -48,7 +48,7 @@ pub(super) async fn claim(
         return Ok(());
     }
     let key = Key::new(caller, key).map_err(Refusal::from)?;
-    let asked = format!("{}\n{}", request.uri().path(), body.canonical());
+    let asked = format!("{}\n{body}", request.uri().path());
     match idempotency::claim(core, &key, &asked)
         .await
         .map_err(Refusal::from)?

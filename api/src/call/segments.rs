@@ -5,8 +5,9 @@ use hubbub_core::{
     Error, Result,
     input::{ChannelRef, MemberRef, UserRef},
     sid::{
-        AccountSid, ApiKeySid, AttributeIndexSid, AuditEventSid, BindingSid, CredentialSid, DeliverySid,
-        InviteSid, MessageSid, OperatorPoolSid, RoleSid, ServiceSid, WebhookEndpointSid, WebhookSid,
+        AccountSid, ApiKeySid, AttributeIndexSid, AudienceSid, AuditEventSid, BindingSid, CampaignSid,
+        CredentialSid, DeliverySid, InviteSid, MessageSid, OperatorPoolSid, RoleSid, ServiceSid,
+        WebhookEndpointSid, WebhookSid,
     },
 };
 use percent_encoding::percent_decode_str;
@@ -115,7 +116,9 @@ sids!(
     CredentialSid,
     BindingSid,
     AttributeIndexSid,
-    OperatorPoolSid
+    OperatorPoolSid,
+    AudienceSid,
+    CampaignSid
 );
 references!(ChannelRef, UserRef, MemberRef);
 

@@ -42,7 +42,11 @@ const CONFLICT: Shared = (
     "Conflict",
     "It exists already, is in use, or the Idempotency-Key was used for another request.",
 );
-const TOO_LARGE: Shared = ("413", "TooLarge", "The body is over one mebibyte.");
+const TOO_LARGE: Shared = (
+    "413",
+    "TooLarge",
+    "The body is over one mebibyte; an upload: over 256.",
+);
 const TOO_MANY: Shared = (
     "429",
     "TooManyRequests",
@@ -92,7 +96,8 @@ pub(super) fn add(operation: &mut Operation, path: &str, methods: &[HttpMethod])
     // Only what needs no credentials says so itself.
     let is_open = operation.security.is_some();
     let given = [
-        (BAD_REQUEST, has_query || has_body),
+        // A saved filter may be one that nothing tells.
+        (BAD_REQUEST, has_query || has_body || path.ends_with("/Preview")),
         (UNAUTHENTICATED, !is_open),
         (FORBIDDEN, !is_open),
         (NOT_FOUND, path.contains('{')),

@@ -9,7 +9,7 @@ use hubbub_core::{Error, ErrorCode, Result};
 use percent_encoding::percent_decode;
 use serde::de::DeserializeOwned;
 
-pub(crate) use types::{Bound, Clearable, ClearableDate, Date, Object};
+pub(crate) use types::{Bound, Clearable, ClearableDate, Date, Object, Texts};
 
 /// Parameters by name.
 #[derive(Debug, Default)]

@@ -135,6 +135,23 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
+/// A list of texts: as a JSON list, as its text, or by repeating the name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Texts(pub(crate) Vec<String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let given = Vec::<String>::deserialize(deserializer)?;
+        match given.as_slice() {
+            [text] if text.trim_start().starts_with('[') => serde_json::from_str(text)
+                .map(Self)
+                .map_err(|_| de::Error::custom("must be a JSON list of texts, such as [\"alice\", \"bob\"]")),
+            [text] if text.is_empty() => Ok(Self(Vec::new())),
+            _ => Ok(Self(given)),
+        }
+    }
+}
+
 /// A date and time, or a day: the bounds of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bound {

@@ -35,6 +35,8 @@ struct Stage {
     sub_account: String,
     index: String,
     delivery: String,
+    audience: String,
+    campaign: String,
 }
 
 impl Stage {
@@ -91,6 +93,12 @@ impl Stage {
             )
             .await,
             delivery: text(&deliveries["deliveries"][0]["sid"]),
+            audience: make(format!("{service}/Audiences"), "FriendlyName=x").await,
+            campaign: make(
+                format!("{service}/Campaigns"),
+                "Mode=individual&Identities=alice&Body=x",
+            )
+            .await,
             service,
             app,
         }
@@ -246,6 +254,46 @@ impl Stage {
                 "",
                 &["attribute_index.delete"],
             ),
+            "CreateAudience" => (
+                format!("{service}/Audiences"),
+                "Identities=alice",
+                &["audience.create"],
+            ),
+            "UpdateAudience" => (
+                format!("{service}/Audiences/{}", self.audience),
+                "FriendlyName=y",
+                &["audience.update"],
+            ),
+            "UploadAudience" => (
+                format!("{service}/Audiences/{}/Upload", self.audience),
+                "identity,city\ncarol,Lyon\nalice,\nbob,Rome\n",
+                &["audience.update", "user.update", "user.create"],
+            ),
+            "DeleteAudience" => (
+                format!("{service}/Audiences/{}", self.audience),
+                "",
+                &["audience.delete"],
+            ),
+            "CreateCampaign" => (
+                format!("{service}/Campaigns"),
+                "Mode=individual&Identities=alice&Body=x",
+                &["campaign.create"],
+            ),
+            "UpdateCampaign" => (
+                format!("{service}/Campaigns/{}", self.campaign),
+                "Status=running",
+                &["campaign.update"],
+            ),
+            "DeleteCampaign" => (
+                format!("{service}/Campaigns/{}", self.campaign),
+                "",
+                &["campaign.delete"],
+            ),
+            "CreateBroadcast" => (
+                format!("{service}/Broadcasts"),
+                "Identities=alice&Body=x",
+                &["campaign.create"],
+            ),
             "UpdateWebhookDelivery" => (
                 format!("{service}/WebhookDeliveries/{}", self.delivery),
                 "Status=pending",
@@ -340,10 +388,14 @@ async fn every_operation_that_changes_something_is_in_the_log() {
         });
         stage.prepare(&operation).await;
         let before = stage.log().await.len();
-        let request = stage
-            .app
-            .request(method.clone(), &asked)
-            .insert_header(("content-type", FORM));
+        let request = stage.app.request(method.clone(), &asked).insert_header((
+            "content-type",
+            if operation == "UploadAudience" {
+                "text/csv"
+            } else {
+                FORM
+            },
+        ));
         let answer = stage.app.send(request.set_payload(form)).await;
         assert!(
             (200..300).contains(&answer.status),

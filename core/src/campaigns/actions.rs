@@ -14,6 +14,7 @@ use crate::{
     entities::{campaign, campaign_portion, campaign_recipient},
     error::{Error, ErrorCode, Result},
     events::EventKind,
+    operator_pools,
     sid::{CampaignSid, ServiceSid},
     timestamp::Timestamp,
 };
@@ -114,10 +115,7 @@ async fn hold(change: &Change<'_>, row: &campaign::Model) -> Result<()> {
         return Err(settings::no_audience(id));
     }
     if let Some(pool) = row.attach_pool {
-        return Err(Error::with(
-            ErrorCode::NotFound,
-            format!("AttachPool: operator pool {pool} was not found in this service"),
-        ));
+        operator_pools::named(&change.tx, row.service_id, "AttachPool", &pool.to_string()).await?;
     }
     Ok(())
 }
