@@ -27,6 +27,7 @@ PUBLIC = {
     "FetchReadiness",
     "FetchSdk",
     "FetchSdkScript",
+    "ReportRecipientStatus",
 }
 # What moves by itself, or by the reading of it.
 VOLATILE = {"date_last_used", "is_online"}

@@ -14,7 +14,7 @@ use utoipa::__dev::{SchemaReferences, Tags};
 use crate::{
     access_tokens, accounts, attribute_indexes, audiences, audit_events, auth_tokens, bindings, broadcasts,
     call, campaigns, channel_webhooks, channels, credentials, demo, docs, door, events, invites, keys,
-    members, messages, openapi, operations, operator_pools,
+    members, messages, openapi, operations, operator_pools, providers, recipient_status,
     refusal::{Refusal, Result},
     roles, sdk, services,
     state::ApiState,
@@ -60,6 +60,8 @@ pub(crate) fn all(to: &mut impl Register) {
     access_tokens::routes(to);
     webhook_endpoints::routes(to);
     webhook_deliveries::routes(to);
+    providers::routes(to);
+    recipient_status::routes(to);
     events::routes(to);
     audit_events::routes(to);
     accounts::routes(to);

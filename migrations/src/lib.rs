@@ -38,6 +38,8 @@ mod m20261122_000050_create_campaigns;
 mod m20261122_000051_index_campaigns;
 mod m20261122_000053_create_campaign_runs;
 mod m20261122_000054_count_live_changes;
+mod m20261122_000055_create_providers;
+mod m20261122_000056_create_notices;
 mod m20261122_000057_create_operator_pools;
 mod m20261122_000058_keep_cases;
 
@@ -85,6 +87,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000054_count_live_changes::Migration),
             Box::new(m20261122_000057_create_operator_pools::Migration),
             Box::new(m20261122_000058_keep_cases::Migration),
+            Box::new(m20261122_000055_create_providers::Migration),
+            Box::new(m20261122_000056_create_notices::Migration),
         ]
     }
 }

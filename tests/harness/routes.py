@@ -115,6 +115,8 @@ BODIES = {
     "FindOrCreateChannel": {"FriendlyName": "found", "Members": '[{"identity": "found"}]'},
     "CreateCampaign": {"Mode": "individual", "Identities": '["somebody"]', "Body": "hello"},
     "CreateBroadcast": {"Identities": '["somebody"]', "Body": "hello", "DryRun": "true"},
+    "SaveProvider": {"From": lambda n: f"Acme {n % 1000}"},
+    "TestProvider": {"To": "+15005550006"},
     "CreateUserBinding": {"BindingType": "fcm", "Endpoint": lambda n: f"device {n}", "Address": "changed"},
 }
 

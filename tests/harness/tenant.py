@@ -87,6 +87,10 @@ class Tenant:
             service.below["WebhookEndpoints"] = Thing(endpoint["sid"])
         if self._serves("/v2/Services/{ServiceSid}/Audiences"):
             self._campaigns(path, service)
+        if self._serves("/v2/Services/{ServiceSid}/Providers/{Kind}"):
+            form = {"Url": f"{receiver.base}/Messages.json", "AccountSid": "AC", "AuthToken": "s", "From": "Acme"}
+            self._make(f"{path}/Providers/sms", form)
+            service.below["Providers"] = Thing("sms")
         self._make(f"{path}/Channels", {"UniqueName": "told"}, x_twilio_webhook_enabled="true")
         [delivery] = await eventually(
             lambda: self.rest.get(f"{path}/WebhookDeliveries", Status="delivered").json()["deliveries"],

@@ -4,7 +4,9 @@ mod attribute_indexes;
 mod calls;
 mod campaigns;
 mod cases;
+mod notices;
 pub mod outbound;
+mod post;
 mod pre_events;
 mod presence;
 mod relay;
@@ -21,7 +23,7 @@ use hubbub_core::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{outbound::Client, pre_events::Interceptor, trials::Tester};
+use crate::{outbound::Client, post::Post, pre_events::Interceptor, trials::Tester};
 
 /// How many webhook jobs a process takes from each shard at a time. A job only says that something is due.
 const PREFETCH: u16 = 32;
@@ -36,6 +38,7 @@ pub struct Workers {
     campaigns: Box<dyn Consumer>,
     trials: Box<dyn Consumer>,
     answers: Box<dyn Consumer>,
+    provider_trials: Box<dyn Consumer>,
 }
 
 impl Workers {
@@ -57,6 +60,8 @@ impl Workers {
         let (jobs, asks) = (Arc::clone(&core.jobs), Arc::clone(&core.asks));
         let tester = Tester::new(Arc::clone(&core), client.clone());
         let interceptor = Interceptor::new(Arc::clone(&core), client.clone());
+        let post = Post::new(&core, &client);
+        tasks.spawn(notices::run(Arc::clone(&post), stop.clone()));
         let ear = webhooks::start(&core, client, &tasks, &stop);
         let consumer = jobs.consume(JobClass::Webhook, PREFETCH, ear).await?;
         let hand = campaigns::start(&core, &tasks, &halt);
@@ -67,6 +72,9 @@ impl Workers {
         let answers = asks
             .answer(AskClass::PreEvent, pre_events::AT_ONCE, interceptor)
             .await?;
+        let provider_trials = asks
+            .answer(AskClass::Provider, post::AT_ONCE, post::Tester::new(&post))
+            .await?;
         Ok(Self {
             stop,
             halt,
@@ -75,6 +83,7 @@ impl Workers {
             campaigns,
             trials,
             answers,
+            provider_trials,
         })
     }
 
@@ -86,7 +95,8 @@ impl Workers {
             self.consumer.stop(),
             self.campaigns.stop(),
             self.trials.stop(),
-            self.answers.stop()
+            self.answers.stop(),
+            self.provider_trials.stop()
         );
         self.stop.cancel();
         self.tasks.close();

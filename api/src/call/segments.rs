@@ -4,6 +4,7 @@
 use hubbub_core::{
     Error, Result,
     input::{ChannelRef, MemberRef, UserRef},
+    providers,
     sid::{
         AccountSid, ApiKeySid, AttributeIndexSid, AudienceSid, AuditEventSid, BindingSid, CampaignSid,
         CredentialSid, DeliverySid, InviteSid, MessageSid, OperatorPoolSid, RoleSid, ServiceSid,
@@ -121,6 +122,18 @@ sids!(
     CampaignSid
 );
 references!(ChannelRef, UserRef, MemberRef);
+
+impl Segment for i64 {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl Segment for providers::Kind {
+    fn parse(text: &str) -> Option<Self> {
+        Self::parse(text)
+    }
+}
 
 /// A name that is to be given.
 impl Segment for String {

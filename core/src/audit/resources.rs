@@ -8,11 +8,11 @@ use crate::{
     credentials,
     entities::{
         account, api_key, attribute_index, audience, binding, campaign, channel, channel_webhook, credential,
-        invite, member, message, operator, operator_pool, role, service, user, webhook_delivery,
+        invite, member, message, operator, operator_pool, provider, role, service, user, webhook_delivery,
         webhook_endpoint,
     },
     error::Result,
-    invites, members, messages, operator_pools, roles, services,
+    invites, members, messages, operator_pools, providers, roles, services,
     sid::AccountSid,
     users::Reach,
     webhook_endpoints,
@@ -88,5 +88,18 @@ impl Audited for operator::Model {
 
     fn shown(&self, account: AccountSid) -> Result<Value> {
         bare(&operator_pools::operator_view(self, account))
+    }
+}
+
+impl Audited for provider::Model {
+    const KIND: &'static str = "provider";
+
+    /// It has none of its own: there is one of a kind.
+    fn sid(&self) -> String {
+        self.service_id.to_string()
+    }
+
+    fn shown(&self, _: AccountSid) -> Result<Value> {
+        bare(&providers::view(self, &NOWHERE))
     }
 }

@@ -17,11 +17,13 @@ pub enum AskClass {
     PreEvent,
     /// What does a tenant's endpoint answer to a sample event?
     Trial,
+    /// What comes of one message through a tenant's SMS or e-mail provider?
+    Provider,
 }
 
 impl AskClass {
     /// Every class, for declaring queues.
-    pub const ALL: [Self; 2] = [Self::PreEvent, Self::Trial];
+    pub const ALL: [Self; 3] = [Self::PreEvent, Self::Trial, Self::Provider];
 
     /// The name in queues: `pre-event`.
     #[must_use]
@@ -29,6 +31,7 @@ impl AskClass {
         match self {
             Self::PreEvent => "pre-event",
             Self::Trial => "trial",
+            Self::Provider => "provider",
         }
     }
 }

@@ -24,6 +24,7 @@ pub mod message;
 pub mod operator;
 pub mod operator_pool;
 pub mod outbox;
+pub mod provider;
 pub mod role;
 pub mod service;
 pub mod user;

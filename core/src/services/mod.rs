@@ -26,10 +26,10 @@ use crate::{
     },
     error::{Error, ErrorCode, Result},
     events::publisher::Control,
-    input,
+    input, notices,
     paging::{self, Key, Order, Page, PageRequest},
     permissions::{CHANNEL_ADMIN, CHANNEL_USER, DefaultRole, Permissions, SERVICE_ADMIN, SERVICE_USER},
-    pre_events, presence,
+    pre_events, presence, providers,
     secrets::Secret,
     sid::{AccountSid, RoleSid, ServiceSid},
     timestamp::Timestamp,
@@ -304,6 +304,8 @@ pub async fn delete(ctx: &AccountCtx, id: ServiceSid) -> Result<()> {
         .filter(operator_pool::Column::ServiceId.eq(id))
         .exec(&change.tx)
         .await?;
+    providers::forget(&change.tx, id).await?;
+    notices::forget(&change.tx, id).await?;
     presence::forget(&change.tx, id, None).await?;
     attribute_indexes::take_down(&change.tx, id, None).await?;
     webhook_attempt::Entity::delete_many()

@@ -1,6 +1,6 @@
 //! The guarded client.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
@@ -8,12 +8,12 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER},
     redirect, retry,
 };
-use url::Url;
+use url::{Host, Url};
 
 use super::{
     reply::{BODY_LIMIT, Reply},
     resolve::{Lookup, SystemLookup, VettingResolver},
-    vet::{Policy, Refused, vet_url},
+    vet::{Policy, Refused, vet_address, vet_url},
 };
 
 /// The usual limit on a whole call, body included: what Twilio gives a webhook.
@@ -49,7 +49,10 @@ pub enum CallError {
     /// The deadline passed, or the connection was not there in three seconds.
     #[error("timed out")]
     Timeout,
-    /// The name did not resolve, the connection failed or broke off, or what came was not HTTP.
+    /// The name did not resolve, or nobody let us in there. No byte of the call was sent.
+    #[error("connection failed: {0}")]
+    Unreached(String),
+    /// The connection broke off, or what came was not HTTP.
     #[error("connection failed: {0}")]
     Connection(String),
     /// The other side's TLS is not to be trusted or not to be understood.
@@ -81,7 +84,9 @@ impl From<reqwest::Error> for CallError {
             root = it.to_string();
             cause = it.source();
         }
-        if error.is_timeout() {
+        if error.is_connect() {
+            Self::Unreached(root)
+        } else if error.is_timeout() {
             Self::Timeout
         } else {
             Self::Connection(root)
@@ -105,6 +110,7 @@ pub struct SetupError(#[source] reqwest::Error);
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
+    lookup: Arc<dyn Lookup>,
     policy: Policy,
 }
 
@@ -124,7 +130,10 @@ impl Client {
     /// [`SetupError`] when TLS cannot be set up.
     pub fn with_lookup(policy: Policy, lookup: Arc<dyn Lookup>) -> Result<Self, SetupError> {
         let http = reqwest::Client::builder()
-            .dns_resolver(VettingResolver { lookup, policy })
+            .dns_resolver(VettingResolver {
+                lookup: Arc::clone(&lookup),
+                policy,
+            })
             // A proxy would connect for us, to where we could not see.
             .no_proxy()
             // A redirect would lead to a destination that nobody vetted.
@@ -140,7 +149,37 @@ impl Client {
             .user_agent(concat!("Hubbub/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(SetupError)?;
-        Ok(Self { http, policy })
+        Ok(Self { http, lookup, policy })
+    }
+
+    /// The addresses of a host that is not called by HTTP, each of them vetted: to connect to, and nowhere else.
+    ///
+    /// # Errors
+    /// [`CallError`] when the host is refused, or its name does not resolve in time.
+    pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, CallError> {
+        let unreached = |cause: &dyn std::fmt::Display| CallError::Unreached(cause.to_string());
+        let url = Url::parse(&format!("https://{host}/")).map_err(|cause| unreached(&cause))?;
+        vet_url(&url, self.policy)?;
+        let addresses = match url.host() {
+            Some(Host::Ipv4(address)) => vec![address.into()],
+            Some(Host::Ipv6(address)) => vec![address.into()],
+            Some(Host::Domain(name)) => tokio::time::timeout(CONNECT_LIMIT, self.lookup.lookup(name))
+                .await
+                .map_err(|_| CallError::Timeout)?
+                .map_err(|cause| unreached(&cause))?,
+            None => Vec::new(),
+        };
+        // One bad address spoils the name, as it does for HTTP.
+        addresses
+            .iter()
+            .try_for_each(|address| vet_address(*address, self.policy))?;
+        if addresses.is_empty() {
+            return Err(unreached(&"the name has no address"));
+        }
+        Ok(addresses
+            .into_iter()
+            .map(|address| SocketAddr::new(address, port))
+            .collect())
     }
 
     /// Makes one call and reads the start of the reply.

@@ -98,6 +98,14 @@ impl Readers {
         self.0.horizon.reach(self.0.db.reader()).await
     }
 
+    /// The last place that nothing can appear before any more: for walks of the platform's own.
+    ///
+    /// # Errors
+    /// Whatever the database refuses.
+    pub(crate) async fn safe_place(&self) -> Result<i64> {
+        Ok(self.reach().await?.safe)
+    }
+
     /// How far the stream reaches when those who write have ended; see [`Horizon::settled`].
     pub(super) async fn settled(&self) -> Result<Reach> {
         self.0.horizon.settled(self.0.db.reader()).await
