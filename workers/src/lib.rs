@@ -64,7 +64,7 @@ impl Workers {
         tasks.spawn(notices::run(Arc::clone(&post), stop.clone()));
         let ear = webhooks::start(&core, client, &tasks, &stop);
         let consumer = jobs.consume(JobClass::Webhook, PREFETCH, ear).await?;
-        let hand = campaigns::start(&core, &tasks, &halt);
+        let hand = campaigns::start(&core, &post, &tasks, &halt);
         let campaigns = jobs
             .consume(JobClass::Campaign, campaigns::PREFETCH, hand)
             .await?;

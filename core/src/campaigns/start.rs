@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::{CHAT, Message, audience_page, settings};
+use super::{Message, audience_page, settings};
 use crate::{
     attributes, audiences,
     ctx::Ctx,
     entities::{campaign, user},
     error::{Error, Result},
-    query,
+    providers, query,
     templates::Person,
 };
 
@@ -38,7 +38,9 @@ pub async fn check_start(ctx: &Ctx, campaign: &campaign::Model) -> Result<()> {
         ));
     }
     try_out(ctx, campaign, &sample).await?;
-    if campaign.via != CHAT {
+    if let Some(kind) = providers::Kind::parse(&campaign.via)
+        && providers::find(ctx.reader(), ctx.scope(), kind).await?.is_none()
+    {
         return Err(no_provider(campaign));
     }
     Ok(())

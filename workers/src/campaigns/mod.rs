@@ -21,6 +21,7 @@ use hubbub_core::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::work::Work;
+use crate::post::Post;
 
 /// How many jobs a process takes from each shard at a time: few, so that campaigns take turns.
 pub(crate) const PREFETCH: u16 = 2;
@@ -43,8 +44,13 @@ impl JobHandler for Hand {
 }
 
 /// Starts carrying campaigns out; the answer is to work on jobs.
-pub(crate) fn start(core: &Arc<Core>, tasks: &TaskTracker, stop: &CancellationToken) -> Arc<dyn JobHandler> {
-    let work = Arc::new(Work::new(Arc::clone(core), stop.clone()));
+pub(crate) fn start(
+    core: &Arc<Core>,
+    post: &Arc<Post>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Arc<dyn JobHandler> {
+    let work = Arc::new(Work::new(Arc::clone(core), Arc::clone(post), stop.clone()));
     tasks.spawn(conductor::run(Arc::clone(&work), stop.clone()));
     Arc::new(Hand(work))
 }

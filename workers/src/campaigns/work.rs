@@ -12,6 +12,8 @@ use hubbub_core::{
 use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::post::{Post, outward};
+
 /// How many slices a process has under way: while one is being committed, the next one is made.
 const AT_ONCE: u32 = 2;
 /// How much longer than a slice takes is the rest behind it, while others are busy.
@@ -24,6 +26,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What a process does for campaigns.
 pub(super) struct Work {
     pub(super) core: Arc<Core>,
+    post: Arc<Post>,
     slots: Semaphore,
     at_once: u32,
     pressure: Mutex<Pressure>,
@@ -33,11 +36,12 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(core: Arc<Core>, stop: CancellationToken) -> Self {
+    pub(super) fn new(core: Arc<Core>, post: Arc<Post>, stop: CancellationToken) -> Self {
         // SQLite has one writer.
         let at_once = if core.bus.crosses_processes() { AT_ONCE } else { 1 };
         Self {
             core,
+            post,
             slots: Semaphore::new(at_once as usize),
             at_once,
             pressure: Mutex::default(),
@@ -79,9 +83,17 @@ impl Work {
         } else {
             (1, SLICE)
         };
-        let _turn = self.slots.acquire_many(slots).await.ok();
+        let turn = self.slots.acquire_many(slots).await.ok();
         let began = Instant::now();
         let step = engine::advance(&self.core, portion, most).await;
+        if let Ok(Step {
+            next: Next::Outward, ..
+        }) = step
+        {
+            // Nobody else waits for somebody's provider.
+            drop(turn);
+            return outward::step(&self.post, portion, SLICE).await;
+        }
         if gives_way {
             tokio::time::sleep(began.elapsed() * REST).await;
         }
@@ -101,6 +113,11 @@ impl Work {
 
     /// Works on at most so many recipients of a portion, for a campaign whose rate is the holder's business.
     pub(super) async fn some_of(&self, portion: &Portion, most: usize) -> Result<Step> {
-        engine::advance(&self.core, portion, most.min(SLICE)).await
+        let most = most.min(SLICE);
+        let step = engine::advance(&self.core, portion, most).await?;
+        if step.next == Next::Outward {
+            return outward::step(&self.post, portion, most).await;
+        }
+        Ok(step)
     }
 }

@@ -7,7 +7,10 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use hubbub_core::{
     Result, Timestamp,
-    campaigns::{Message, QuietHours},
+    campaigns::{
+        Message, QuietHours,
+        engine::{self, Next, Portion, Step},
+    },
     entities::{campaign, provider},
     input::SYSTEM,
     providers::{
@@ -32,26 +35,6 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The longest wait that a provider may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(900);
-
-/// What a step at a portion came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
-    /// How many recipients have a new status.
-    pub(crate) done: usize,
-    /// What follows.
-    pub(crate) next: Next,
-}
-
-/// What follows a step at a portion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// There may be more to do at once.
-    More,
-    /// Nobody in the portion is to be worked on now.
-    Finished,
-    /// The campaign does not run.
-    Stopped,
-}
 
 /// A recipient with what it is to get.
 struct Addressed<W> {
@@ -158,12 +141,17 @@ fn failed(error: &str) -> Fate {
 ///
 /// # Errors
 /// Whatever the database refuses.
-pub(crate) async fn step(
-    post: &Arc<Post>,
-    campaign: &campaign::Model,
-    portion: i32,
-    most: usize,
-) -> Result<Step> {
+pub(crate) async fn step(post: &Arc<Post>, portion: &Portion, most: usize) -> Result<Step> {
+    match engine::load(&post.core, portion.key).await? {
+        Some(campaign) => go(post, &campaign, portion.number, most).await,
+        None => Ok(Step {
+            done: 0,
+            next: Next::Stopped,
+        }),
+    }
+}
+
+async fn go(post: &Arc<Post>, campaign: &campaign::Model, portion: i32, most: usize) -> Result<Step> {
     let core = &*post.core;
     let texts = Texts::of(campaign)?;
     let kind = if campaign.via == Kind::Email.name() {

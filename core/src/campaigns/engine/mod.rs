@@ -130,6 +130,8 @@ pub enum Next {
     Busy,
     /// The campaign does not run.
     Stopped,
+    /// It is no business of the chat's: it goes out by SMS or e-mail.
+    Outward,
 }
 
 impl Step {

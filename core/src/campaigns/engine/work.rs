@@ -25,8 +25,11 @@ pub async fn advance(core: &Arc<Core>, portion: &Portion, most: usize) -> Result
     let Some(campaign) = load(core, portion.key).await? else {
         return Ok(Step::none(Next::Stopped));
     };
-    if campaign.status != RUNNING || campaign.via != CHAT {
+    if campaign.status != RUNNING {
         return Ok(Step::none(Next::Stopped));
+    }
+    if campaign.via != CHAT {
+        return Ok(Step::none(Next::Outward));
     }
     let ctx = match enter(core, &campaign).await {
         Ok(ctx) => ctx,
