@@ -88,7 +88,8 @@ impl Chat {
         let base = base_url(&self.core, socket.handshake());
         let recovers = auth.recovers();
         let cursors = &self.core.cursors;
-        let client = Client::new(socket, &token, base, cursors.clone(), recovers);
+        let deliveries = self.core.deliveries.clone();
+        let client = Client::new(socket, &token, base, cursors.clone(), deliveries, recovers);
         let caller = Caller::User {
             account: token.account,
             service: token.service,

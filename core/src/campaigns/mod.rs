@@ -7,6 +7,7 @@
 
 mod actions;
 mod counts;
+mod deliveries;
 pub mod engine;
 mod export;
 mod message;
@@ -25,6 +26,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelec
 pub(crate) use actions::delete_of_service;
 pub use actions::{create, delete, start_broadcast, update};
 pub use counts::{Counts, counts};
+pub use deliveries::Deliveries;
 pub use export::{EXPORT_HEADER, export_portion};
 pub use message::{Message, Rendered};
 pub use quiet_hours::QuietHours;

@@ -17,7 +17,7 @@ pub use lookups::Lookups;
 use crate::{
     api_keys::KeyUse,
     broker::{Asks, Broker, Bus, Jobs},
-    campaigns::Wake,
+    campaigns::{Deliveries, Wake},
     db::Db,
     draining::Draining,
     entities::service,
@@ -149,6 +149,8 @@ pub struct Core {
     pub horizons: HorizonWriter,
     /// Wakes the engine of campaigns.
     pub campaigns: Wake,
+    /// Notes what of campaigns' messages reaches somebody.
+    pub deliveries: Deliveries,
     /// Writes calls about pre-events down.
     pub recorder: Recorder,
     /// Notes when keys are used.
@@ -179,6 +181,7 @@ impl Core {
             cursors: CursorKey::new(&vault),
             horizons: HorizonWriter::start(&db, &publisher, &settings.base()),
             campaigns: Wake::default(),
+            deliveries: Deliveries::start(&db),
             recorder: Recorder::start(&db),
             key_use: KeyUse::new(&db),
             lookups: Lookups::new(&db),

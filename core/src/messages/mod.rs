@@ -99,7 +99,7 @@ pub async fn list(
 ) -> Result<Page<message::Model>> {
     let access = readable(ctx, channel).await?;
     let select = scoped(ctx.scope(), access.channel.id);
-    paging::fetch(
+    let page = paging::fetch(
         ctx.reader(),
         select,
         message::Column::Idx,
@@ -107,7 +107,9 @@ pub async fn list(
         request,
         |row: &message::Model| Key::Index(row.idx),
     )
-    .await
+    .await?;
+    ctx.core.deliveries.note_all(ctx, &page.items);
+    Ok(page)
 }
 
 /// The channel's messages as they are asked for; `order` counts when no `Sort` is given.
@@ -221,6 +223,7 @@ pub async fn history(ctx: &Ctx, channel: &ChannelRef, anchor: Anchor, limit: u64
     }
     before.reverse();
     before.append(&mut after);
+    ctx.core.deliveries.note_all(ctx, &before);
     Ok(History {
         messages: before,
         has_before,

@@ -11,8 +11,9 @@ use std::{
 use hubbub_core::{
     BaseUrl, Timestamp,
     access_tokens::AccessToken,
+    campaigns::Deliveries,
     events::{
-        Event, EventKind,
+        Event, EventKind, Resource,
         cursor::{self, Cursor, CursorKey, Owner},
     },
     input::Identity,
@@ -53,6 +54,8 @@ pub(crate) struct Client {
     pub(crate) identity: Identity,
     pub(crate) base: BaseUrl,
     cursors: CursorKey,
+    /// Hears what of campaigns' messages it gets.
+    deliveries: Deliveries,
     /// Whose its cursors are.
     owner: Owner,
     /// One permit a send in flight: who takes them all has waited for every send before.
@@ -96,6 +99,7 @@ impl Client {
         token: &AccessToken,
         base: BaseUrl,
         cursors: CursorKey,
+        deliveries: Deliveries,
         recovers: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -106,6 +110,7 @@ impl Client {
             identity: token.identity.clone(),
             base,
             cursors,
+            deliveries,
             owner: Owner::new(token.service, token.identity.as_str()),
             sends: Arc::new(Semaphore::new(SENDS_IN_FLIGHT as usize)),
             reports: Arc::new(Semaphore::new(REPORTS_IN_FLIGHT as usize)),
@@ -208,6 +213,7 @@ impl Client {
             }
             offset = self.replayed(&mut state, channel, seq);
         }
+        self.note_delivery(&event);
         let encoded = Encoded::new(Arc::new(event));
         let packet = match offset {
             Some(offset) => encoded
@@ -293,6 +299,7 @@ impl Client {
             return None;
         }
         let head = encoded.open(&self.socket, &self.base, kind)?;
+        self.note_delivery(event);
         Some(Outgoing::shared(head).with_tail(self.ending(recent, watermark)))
     }
 
@@ -367,6 +374,13 @@ impl Client {
     /// How far it was told of a channel, as far as that is remembered.
     pub(crate) fn told(&self, channel: ChannelSid) -> Option<i64> {
         noted(&self.state.lock().recent, Some(channel))
+    }
+
+    /// Campaigns are told that their message is here.
+    fn note_delivery(&self, event: &Event) {
+        if let (EventKind::MessageAdded, Resource::Message(message)) = (event.kind, &event.resource) {
+            self.deliveries.note(message, self.identity.as_str());
+        }
     }
 
     /// Takes a seat in a channel. False when it has one, or is gone.
