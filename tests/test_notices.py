@@ -61,9 +61,9 @@ class House:
 
 async def begun(house):
     """From here on messages are looked at: what was sent before the first round is nobody's."""
-    house.chat.channel("beginning", "first", "second")
     house.user("first")
     house.user("second")
+    house.chat.channel("beginning", "first", "second")
 
     def asked():
         house.says("beginning", "first", "is anybody there?")

@@ -11,7 +11,7 @@ use std::time::Duration;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 pub use handing::{Fate, Notice, due, settle};
-pub use scan::scan;
+pub use scan::{Walked, scan};
 pub use text::{BODY, NoticeText, SUBJECT};
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// For how long a process has a service for itself, unless it asks again.
-const LEASE: Duration = Duration::from_secs(30);
+pub const LEASE: Duration = Duration::from_secs(30);
 
 /// The e-mail providers of all services that want notices sent.
 ///
@@ -33,19 +33,26 @@ pub async fn wanted(core: &Core) -> Result<Vec<provider::Model>> {
         .await?)
 }
 
+/// How far messages can be looked through at this moment: nothing appears before this place any more.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub async fn reach(core: &Core) -> Result<i64> {
+    core.readers.safe_place().await
+}
+
 /// Takes a service in hand; answers how far its messages were looked through, or `None` when it is in another process's.
 /// Messages from before the first time are nobody's.
 ///
 /// # Errors
 /// Whatever the database refuses.
-pub async fn lease(core: &Core, service: ServiceSid) -> Result<Option<i64>> {
+pub async fn lease(core: &Core, service: ServiceSid, reach: i64) -> Result<Option<i64>> {
     let db = core.db.writer();
     let backend = db.get_database_backend();
-    let now = core.readers.safe_place().await?;
     let mut sql = Sql::new("INSERT INTO notice_cursors AS c (service_id, place, node, expires_at) VALUES (");
     sql.bind(service)
         .push(", ")
-        .bind(now)
+        .bind(reach)
         .push(", ")
         .bind(core.node)
         .push(", ");

@@ -32,26 +32,38 @@ struct Message {
     removed: bool,
 }
 
-/// Looks through the next messages of a service that are older than its delay, behind `place`, and writes down who has
-/// missed them. True when there may be more.
+/// How far a walk has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Walked {
+    /// To this place, and there may be more.
+    On(i64),
+    /// There is nothing behind it that is old enough.
+    Through,
+    /// Another process has the service in hand.
+    Lost,
+}
+
+/// Looks through the next messages of a service that are older than its delay, from behind `place` up to `reach`, and
+/// writes down who has missed them.
 ///
 /// # Errors
 /// Whatever the database refuses; the same messages are looked through again then.
-pub async fn scan(core: &Core, provider: &provider::Model, place: i64) -> Result<bool> {
+pub async fn scan(core: &Core, provider: &provider::Model, place: i64, reach: i64) -> Result<Walked> {
     let service = provider.service_id;
     let delay = u64::try_from(provider.notice_delay.unwrap_or_default()).unwrap_or_default();
     let until = Timestamp::now().minus(Duration::from_secs(delay));
-    let mut messages = behind(core, service, place, until).await?;
-    if messages.is_empty() {
-        return Ok(false);
+    if reach <= place {
+        return Ok(Walked::Through);
     }
-    let more = i64::try_from(messages.len()).is_ok_and(|found| found == MESSAGES);
+    let mut messages = behind(core, service, (place, reach), until).await?;
+    if messages.is_empty() {
+        return Ok(Walked::Through);
+    }
     let sizes = sizes(core, service, &messages).await?;
     let taken = portion(&messages, &sizes);
-    let more = more || taken < messages.len();
     messages.truncate(taken);
     let Some(last) = messages.last().map(|message| message.place) else {
-        return Ok(false);
+        return Ok(Walked::Through);
     };
     messages.retain(|message| {
         !message.removed && sizes.get(&message.channel).is_some_and(|size| *size <= MEMBERS)
@@ -69,20 +81,24 @@ pub async fn scan(core: &Core, provider: &provider::Model, place: i64) -> Result
     if sql.execute(&tx).await?.rows_affected() == 0 {
         // Somebody else has it in hand by now.
         tx.rollback().await?;
-        return Ok(false);
+        return Ok(Walked::Lost);
     }
     tx.commit().await?;
-    Ok(more)
+    Ok(Walked::On(last))
 }
 
 /// The next messages, up to the first that is too young.
-async fn behind(core: &Core, service: ServiceSid, place: i64, until: Timestamp) -> Result<Vec<Message>> {
-    let safe = core.readers.safe_place().await?;
+async fn behind(
+    core: &Core,
+    service: ServiceSid,
+    (place, reach): (i64, i64),
+    until: Timestamp,
+) -> Result<Vec<Message>> {
     let mut sql = Sql::new(
         "SELECT position, channel_id, idx, seq, author, removed_at, committed_at FROM messages WHERE service_id = ",
     );
     sql.bind(service).push(" AND position > ").bind(place);
-    sql.push(" AND position <= ").bind(safe);
+    sql.push(" AND position <= ").bind(reach);
     sql.push(" ORDER BY position LIMIT ").bind(MESSAGES);
     let mut messages = Vec::new();
     for row in sql.all(core.db.reader()).await? {

@@ -74,10 +74,10 @@ pub async fn test(ctx: &Ctx, kind: Kind, to: &str, body: Option<&str>) -> Result
         .ask(AskClass::Provider, question.into(), PATIENCE)
         .await
         .map_err(|cause| {
-            tracing::warn!(%cause, "no worker made the trial of a provider");
+            tracing::warn!(%cause, "no worker told what came of the trial of a provider");
             Error::with(
                 ErrorCode::Unavailable,
-                "Service unavailable, try again: no worker sent the message",
+                "Service unavailable: no worker answered in time; the message may have been sent",
             )
         })?;
     serde_json::from_slice::<Option<Outcome>>(&reply)

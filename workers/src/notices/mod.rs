@@ -1,12 +1,17 @@
 //! Sends notices of missed messages: walks on in the messages of each service that wants them, and sends what is due.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hubbub_core::{
     Result, Timestamp,
     entities::provider,
-    notices::{self, BODY, Fate, Notice, NoticeText, SUBJECT},
+    notices::{self, BODY, Fate, LEASE, Notice, NoticeText, SUBJECT, Walked},
     providers::address,
+    sid::ServiceSid,
 };
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -28,13 +33,17 @@ const FIRST_WAIT: Duration = Duration::from_secs(5);
 pub(super) async fn run(post: Arc<Post>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut walker = Walker {
+        post,
+        leases: HashMap::new(),
+    };
     let mut away = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        match round(&post, &stop).await {
+        match walker.round(&stop).await {
             Ok(()) => away = false,
             Err(error) => {
                 if !away {
@@ -49,31 +58,90 @@ pub(super) async fn run(post: Arc<Post>, stop: CancellationToken) {
     }
 }
 
-async fn round(post: &Arc<Post>, stop: &CancellationToken) -> Result<()> {
-    for provider in notices::wanted(&post.core).await? {
-        if stop.is_cancelled() {
-            return Ok(());
-        }
-        // One service's trouble is not the others'.
-        if let Err(error) = serve(post, &provider, stop).await {
-            tracing::warn!(?error, service = %provider.service_id, "a service's notices could not be worked on; trying again");
-        }
-    }
-    Ok(())
+/// What is known of a service's lease.
+struct Lease {
+    /// How far its messages were looked through, when it is in hand.
+    place: Option<i64>,
+    /// When to ask again.
+    until: Instant,
 }
 
-async fn serve(post: &Arc<Post>, provider: &provider::Model, stop: &CancellationToken) -> Result<()> {
-    for _ in 0..GOES {
-        let Some(place) = notices::lease(&post.core, provider.service_id).await? else {
-            return Ok(());
-        };
-        let more = notices::scan(&post.core, provider, place).await?;
-        let sent = send(post, provider).await?;
-        if (!more && !sent) || stop.is_cancelled() {
+struct Walker {
+    post: Arc<Post>,
+    leases: HashMap<ServiceSid, Lease>,
+}
+
+impl Walker {
+    async fn round(&mut self, stop: &CancellationToken) -> Result<()> {
+        let wanted = notices::wanted(&self.post.core).await?;
+        self.leases
+            .retain(|service, _| wanted.iter().any(|provider| provider.service_id == *service));
+        if wanted.is_empty() {
             return Ok(());
         }
+        let reach = notices::reach(&self.post.core).await?;
+        for provider in wanted {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            // One service's trouble is not the others'.
+            if let Err(error) = self.serve(&provider, reach, stop).await {
+                self.leases.remove(&provider.service_id);
+                tracing::warn!(
+                    ?error,
+                    service = %provider.service_id,
+                    "a service's notices could not be worked on; trying again"
+                );
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Goes on with one service.
+    async fn serve(
+        &mut self,
+        provider: &provider::Model,
+        reach: i64,
+        stop: &CancellationToken,
+    ) -> Result<()> {
+        for _ in 0..GOES {
+            let Some(place) = self.place(provider.service_id, reach).await? else {
+                return Ok(());
+            };
+            let walked = notices::scan(&self.post.core, provider, place, reach).await?;
+            match walked {
+                Walked::On(place) => {
+                    if let Some(lease) = self.leases.get_mut(&provider.service_id) {
+                        lease.place = Some(place);
+                    }
+                }
+                Walked::Through => {}
+                Walked::Lost => {
+                    self.leases.remove(&provider.service_id);
+                    return Ok(());
+                }
+            }
+            let sent = send(&self.post, provider).await?;
+            if (walked == Walked::Through && !sent) || stop.is_cancelled() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// How far the service was looked through, when it is in hand.
+    async fn place(&mut self, service: ServiceSid, reach: i64) -> Result<Option<i64>> {
+        let now = Instant::now();
+        if let Some(lease) = self.leases.get(&service)
+            && now < lease.until
+        {
+            return Ok(lease.place);
+        }
+        let place = notices::lease(&self.post.core, service, reach).await?;
+        let until = now + LEASE / 3;
+        self.leases.insert(service, Lease { place, until });
+        Ok(place)
+    }
 }
 
 /// Sends what is due, some at a time; true when there was something.

@@ -8,7 +8,7 @@ mod trials;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use hubbub_core::{Core, sid::ServiceSid};
+use hubbub_core::{Core, providers::Kind, sid::ServiceSid};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
@@ -23,6 +23,13 @@ use crate::outbound::Client;
 pub(crate) const SMS_AT_ONCE: usize = 16;
 /// How many services' lines are remembered before those that nobody uses are forgotten.
 const TIDY_FROM: usize = 1024;
+
+fn lines_of(kind: Kind) -> usize {
+    match kind {
+        Kind::Sms => SMS_AT_ONCE,
+        Kind::Email => 1,
+    }
+}
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +80,7 @@ impl Verdict {
 pub(crate) struct Post {
     pub(crate) core: Arc<Core>,
     client: Client,
-    lines: Mutex<HashMap<ServiceSid, Arc<Semaphore>>>,
+    lines: Mutex<HashMap<(ServiceSid, Kind), Arc<Semaphore>>>,
     mail: Slots,
 }
 
@@ -87,15 +94,15 @@ impl Post {
         })
     }
 
-    /// The service's lines to its SMS provider: each message on its way holds one.
-    pub(crate) fn lines(&self, service: ServiceSid) -> Arc<Semaphore> {
+    /// The service's lines to a provider, which campaigns share: each SMS on its way holds one, letters hold the only one.
+    pub(crate) fn lines(&self, service: ServiceSid, kind: Kind) -> Arc<Semaphore> {
         let mut lines = self.lines.lock();
         if lines.len() >= TIDY_FROM {
             lines.retain(|_, line| Arc::strong_count(line) > 1);
         }
         let line = lines
-            .entry(service)
-            .or_insert_with(|| Arc::new(Semaphore::new(SMS_AT_ONCE)));
+            .entry((service, kind))
+            .or_insert_with(|| Arc::new(Semaphore::new(lines_of(kind))));
         Arc::clone(line)
     }
 }

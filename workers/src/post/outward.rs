@@ -19,7 +19,7 @@ use hubbub_core::{
     },
     templates::Person,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{Letter, Mail, Post, SMS_AT_ONCE, Sms, Text, Verdict};
 
@@ -27,6 +27,8 @@ use super::{Letter, Mail, Post, SMS_AT_ONCE, Sms, Text, Verdict};
 const LETTERS: usize = 8;
 /// When letters have taken so long, those that were handed over with them and not begun are given back.
 const LETTERS_LIMIT: Duration = Duration::from_secs(60);
+/// How long a portion waits for its turn at a provider; then others have theirs, and it is handed out again.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How often a recipient is tried whom the provider refuses for now.
 const ATTEMPTS: i32 = 8;
 /// How long the first of these waits; each waits twice as long as the one before.
@@ -190,6 +192,18 @@ async fn go(post: &Arc<Post>, campaign: &campaign::Model, portion: i32, most: us
         });
     };
     let asked = due.len();
+    // Before anybody is noted as handed over: whoever is gets called at once.
+    let lines = post.lines(campaign.service_id, kind);
+    let wanted = match kind {
+        Kind::Sms => u32::try_from(asked).unwrap_or(u32::MAX),
+        Kind::Email => 1,
+    };
+    let Ok(Ok(_held)) = timeout(PATIENCE, lines.acquire_many(wanted)).await else {
+        return Ok(Step {
+            done,
+            next: Next::Busy,
+        });
+    };
     let settled = match kind {
         Kind::Sms => send_texts(post, &texts, &provider, due).await?,
         Kind::Email => send_letters(post, &texts, &provider, due).await?,
@@ -259,12 +273,6 @@ async fn send_texts(
 ) -> Result<Option<usize>> {
     let campaign = texts.campaign;
     let sms = Sms::of(&post.core, provider)?;
-    // Before they are noted as handed over: from then on they are called at once.
-    let lines = post.lines(campaign.service_id);
-    let count = u32::try_from(due.len()).unwrap_or(u32::MAX);
-    let Ok(_held) = lines.acquire_many(count).await else {
-        return Ok(None);
-    };
     let (addressed, failures) = hand_over(post, campaign, due, |recipient| texts.text(recipient)).await?;
     let Some(addressed) = addressed else {
         return Ok(None);
