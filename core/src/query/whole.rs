@@ -282,22 +282,33 @@ impl Finder<'_> {
     async fn gather(&self, terms: &[Term], spine: Spine, after: Option<&str>, most: usize) -> Result<Stride> {
         let search = self.search(terms, spine, &[]);
         let own: Vec<&Term> = terms.iter().filter(|term| term.is_own()).collect();
-        let mut sql = Sql::new("SELECT u.identity FROM users u WHERE ");
+        // They are found first and put in order then: walking all users in their order would look at too many.
+        let postgres = self.ground.backend == DbBackend::Postgres;
+        let identity = if postgres { "u.identity" } else { "+u.identity" };
+        let mut sql = Sql::new("SELECT k.identity FROM (SELECT u.identity FROM users u WHERE ");
         self.ground.own_rows(&mut sql, "u");
         for term in own {
             sql.push(" AND ");
             self.ground.direct(&mut sql, term, "u");
         }
-        behind(&mut sql, "u", after);
-        sql.push(" AND ").one_of(self.ground.backend, "u.id", |sql| {
-            sql.push("SELECT ").push(&spine.id("s")).push(" FROM ");
-            search.from(sql, "s", None);
-            sql.push(" WHERE ");
-            search.direct(sql, "s");
-            let others = search.left().filter(|number| !terms[*number].is_own());
-            search.probe(sql, &spine.id("s"), others, false);
-        });
-        sql.push(&format!(" ORDER BY u.identity LIMIT {most}"));
+        if let Some(after) = after {
+            sql.push(&format!(" AND {identity} > ")).bind(after);
+        }
+        sql.push(" AND ")
+            .one_of(self.ground.backend, "u.id", |sql| {
+                sql.push("SELECT ").push(&spine.id("s")).push(" FROM ");
+                search.from(sql, "s", None);
+                sql.push(" WHERE ");
+                search.direct(sql, "s");
+                let others = search.left().filter(|number| !terms[*number].is_own());
+                search.probe(sql, &spine.id("s"), others, false);
+            });
+        if postgres {
+            sql.push(" OFFSET 0) k ORDER BY k.identity");
+        } else {
+            sql.push(&format!(" ORDER BY {identity}) k ORDER BY +k.identity"));
+        }
+        sql.push(&format!(" LIMIT {most}"));
         let identities = texts(sql, self.db).await?;
         let through = identities.last().filter(|_| identities.len() >= most).cloned();
         Ok(Stride { identities, through })
