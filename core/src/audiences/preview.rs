@@ -53,7 +53,7 @@ pub async fn preview(ctx: &Ctx, id: AudienceSid) -> Result<Preview> {
             let everyone = Everyone::new(&ctx.core.db, ctx.core.settings.lists, ctx.scope(), filter);
             let sample = match count {
                 0 => Vec::new(),
-                _ => everyone.behind(None, SAMPLE).await?,
+                count => everyone.first(count, SAMPLE).await?,
             };
             (i64::try_from(count).unwrap_or(i64::MAX), sample)
         }

@@ -4,8 +4,10 @@
 //! whole filter is then evaluated again on every row that comes back. So an index makes an answer sooner and never
 //! another one. What no index answers is evaluated row by row, within a budget.
 
+mod algebra;
 mod column;
 mod count;
+mod everyone;
 mod explain;
 mod finder;
 mod ground;
@@ -24,11 +26,12 @@ mod whole;
 
 use sea_orm::DatabaseConnection;
 
+pub(crate) use everyone::Everyone;
 pub use explain::Explain;
 pub use limits::Limits;
 pub(crate) use table::Listed;
 pub(crate) use user_channels::user_channels;
-pub(crate) use whole::{Everyone, affordable, count};
+pub(crate) use whole::{affordable, count};
 
 use self::{
     explain::Gap,
