@@ -312,7 +312,7 @@ async def test_nothing_is_sent_after_a_pause_or_the_end_is_answered(chat, backen
     ready = time.monotonic() + 2.5
     await eventually(lambda: time.monotonic() > ready, because="time has passed")
     assert backend.fetches(campaign)["counts"] == ended
-    channels = chat.service.channels.list(limit=1000, page_size=100)
+    channels = chat.service.channels.list(type=["public", "private"], limit=1000, page_size=100)
     assert len(channels) == ended["sent"], "one for each who was sent to, and no other"
 
 
