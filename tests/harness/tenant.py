@@ -86,7 +86,7 @@ class Tenant:
             endpoint = self._make(f"{path}/WebhookEndpoints", {"Url": receiver.url, "Status": "disabled"})
             service.below["WebhookEndpoints"] = Thing(endpoint["sid"])
         if self._serves("/v2/Services/{ServiceSid}/Audiences"):
-            self._campaigns(path, service)
+            await self._campaigns(path, service)
         if self._serves("/v2/Services/{ServiceSid}/Providers/{Kind}"):
             form = {"Url": f"{receiver.base}/Messages.json", "AccountSid": "AC", "AuthToken": "s", "From": "Acme"}
             self._make(f"{path}/Providers/sms", form)
@@ -99,15 +99,18 @@ class Tenant:
         service.below["WebhookDeliveries"] = Thing(delivery["sid"])
         return service
 
-    def _campaigns(self, path, service):
+    async def _campaigns(self, path, service):
         audience = self._make(f"{path}/Audiences", {"Identities": json.dumps(USERS)})
         service.below["Audiences"] = Thing(audience["sid"])
         draft = {"Mode": "individual", "Identities": json.dumps(USERS), "Body": "hello"}
         service.below["Campaigns"] = Thing(self._make(f"{path}/Campaigns", draft)["sid"])
-        # It has ended, so that nothing of it moves any more.
         broadcast = {"Identities": json.dumps(USERS), "Body": "hello", "DryRun": "true"}
         sid = self._make(f"{path}/Broadcasts", broadcast)["sid"]
-        self._make(f"{path}/Campaigns/{sid}", {"Status": "cancelled"})
+        # It has ended by then, so that nothing of it moves any more.
+        await eventually(
+            lambda: self.rest.get(f"{path}/Broadcasts/{sid}").json()["status"] == "completed",
+            because="the broadcast is over",
+        )
         service.below["Broadcasts"] = Thing(sid)
 
     def _user(self, path, identity):
