@@ -138,6 +138,14 @@ impl Operators {
             .unwrap_or_default()
     }
 
+    /// Whether a pool's clients are seated in this room.
+    pub(super) fn are_in(&self, key: PoolKey, channel: ChannelSid) -> bool {
+        self.desks
+            .lock()
+            .get(&key)
+            .is_some_and(|desk| desk.rooms.contains(&channel))
+    }
+
     pub(super) fn sits_in(&self, key: PoolKey, channel: ChannelSid) {
         if let Some(desk) = self.desks.lock().get_mut(&key) {
             desk.rooms.insert(channel);
@@ -235,9 +243,10 @@ impl Hub {
                 continue;
             }
             let key = (event.service, channel);
-            let sits = self
-                .room(key)
-                .is_some_and(|room| room.lock().is_attended_by(pool));
+            let sits = self.operators.are_in((event.service, pool), channel)
+                && self
+                    .room(key)
+                    .is_some_and(|room| room.lock().is_attended_by(pool));
             if !sits || event.kind == EventKind::MemberLeft {
                 self.operators.want(key);
             }

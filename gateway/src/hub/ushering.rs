@@ -223,9 +223,10 @@ impl Hub {
                     channel, last_seq, ..
                 } in active
                 {
-                    let sits = self
-                        .room((service, channel))
-                        .is_some_and(|room| room.lock().is_attended_by(*pool));
+                    let sits = self.operators.are_in((service, *pool), channel)
+                        && self
+                            .room((service, channel))
+                            .is_some_and(|room| room.lock().is_attended_by(*pool));
                     let knows = |client: &Arc<Client>| client.told(channel) >= Some(last_seq);
                     if !sits && !clients.iter().all(knows) {
                         unheard.push((service, channel));
