@@ -29,7 +29,7 @@ def known_events():
     return told | set(re.findall(r'"(token\w+)"', (ROOT / "gateway" / "src" / "hub" / "audit.rs").read_text()))
 
 
-FOR_WEBHOOKS_ONLY = {"userAdded"}
+FOR_WEBHOOKS_ONLY = {"userAdded", "channelStateUpdated"}
 
 
 class Step(NamedTuple):
@@ -46,8 +46,8 @@ def named(name, value):
     return lambda data: data[name] == value
 
 
-def tour(asked):
-    """What Alice and Bob do; `asked` has the last answer to each verb."""
+def tour(asked, pool):
+    """What Alice and Bob do; `asked` has the last answer to each verb. Alice is an operator of the pool."""
     tea, club = {"channel": "tea"}, {"channel": "club"}
     return [
         Step("createChannel", {"unique_name": "tea"}, named("created_by", "alice"), ("channelAdded", "channelJoined")),
@@ -77,6 +77,7 @@ def tour(asked):
         Step("updateUserChannel", {**tea, "notification_level": "muted"}, named("notification_level", "muted")),
         Step("getChannel", tea, lambda data: (data["status"], data["notification_level"]) == ("joined", "muted")),
         Step("getChannels", {}, lambda data: [entry["last_message"]["body"] for entry in data["channels"]] == ["two"]),
+        Step("getDesk", {"pool": pool}, named("channels", [])),
         Step("updateUser", {"friendly_name": "Alice"}, named("friendly_name", "Alice"), ("userUpdated",)),
         Step("getUser", {"identity": "bob"}, named("identity", "bob")),
         Step("createChannel", {"unique_name": "club"}, named("unique_name", "club"), by="bob"),
@@ -95,16 +96,20 @@ def tour(asked):
 
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_every_verb_is_answered_and_every_event_is_heard(chat, client):
+    pool = chat.rest.post(f"{chat.path}/OperatorPools", {"Identities": '["alice"]'}).json()["sid"]
     dora = await chat.person("dora", client, token=chat.token("dora", ttl=4))
     people = {"alice": await chat.person("alice", client), "bob": await chat.person("bob")}
     alice, asked = people["alice"], {}
-    for step in tour(asked):
+    for step in tour(asked, pool):
         argument = step.argument() if callable(step.argument) else step.argument
         asked[step.verb] = data = await people[step.by].asks(step.verb, argument)
         assert step.agrees(data), (step, data)
         for event in step.hears:
             heard = await alice.receives(event)
             assert heard["service_sid"] == chat.sid and heard["id"].startswith("EV") and heard["timestamp"], heard
+    told = {"Identities": '["bob"]', "Body": "to nobody", "DryRun": "true"}
+    assert chat.rest.post(f"{chat.path}/Broadcasts", told).status_code == 201
+    await alice.receives("campaignUpdated", within=10)
     await alice.asks("updateToken", token=chat.token("alice", ttl=600))
     await alice.asks("sync", cursor=alice.initialized["cursor"])
     assert (await alice.is_synced())["complete"] is True
@@ -137,6 +142,7 @@ TYPED = {
     "declineInvite": {"channel": 7},
     "getChannel": {"channel": 7},
     "getChannels": {"limit": "ten"},
+    "getDesk": {"pool": 7},
     "getMembers": {"channel": "tea", "limit": 0},
     "getMessages": {"channel": "tea", "before": "now"},
     "getPublicChannels": {"limit": -1},

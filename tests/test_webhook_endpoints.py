@@ -17,11 +17,13 @@ POST_EVENTS = [
     "onChannelAdded",
     "onChannelUpdated",
     "onChannelDestroyed",
+    "onChannelStateUpdated",
     "onMemberAdded",
     "onMemberUpdated",
     "onMemberRemoved",
     "onUserAdded",
     "onUserUpdated",
+    "onCampaignUpdated",
 ]
 
 

@@ -85,6 +85,9 @@ class Tenant:
         if self._serves("/v2/Services/{ServiceSid}/WebhookEndpoints"):
             endpoint = self._make(f"{path}/WebhookEndpoints", {"Url": receiver.url, "Status": "disabled"})
             service.below["WebhookEndpoints"] = Thing(endpoint["sid"])
+        if self._serves("/v2/Services/{ServiceSid}/OperatorPools"):
+            pool = self._make(f"{path}/OperatorPools", {"Identities": '["olga"]'})
+            service.below["OperatorPools"] = Thing(pool["sid"], {"Operators": Thing("olga")})
         if self._serves("/v2/Services/{ServiceSid}/Audiences"):
             await self._campaigns(path, service)
         if self._serves("/v2/Services/{ServiceSid}/Providers/{Kind}"):

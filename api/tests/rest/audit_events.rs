@@ -37,6 +37,7 @@ struct Stage {
     delivery: String,
     audience: String,
     campaign: String,
+    pool: String,
 }
 
 impl Stage {
@@ -93,6 +94,11 @@ impl Stage {
             )
             .await,
             delivery: text(&deliveries["deliveries"][0]["sid"]),
+            pool: make(
+                format!("{service}/OperatorPools"),
+                "Identities=%5B%22alice%22%5D",
+            )
+            .await,
             audience: make(format!("{service}/Audiences"), "FriendlyName=x").await,
             campaign: make(
                 format!("{service}/Campaigns"),
@@ -253,6 +259,31 @@ impl Stage {
                 format!("{service}/AttributeIndexes/{}", self.index),
                 "",
                 &["attribute_index.delete"],
+            ),
+            "CreateOperatorPool" => (
+                format!("{service}/OperatorPools"),
+                "FriendlyName=x&Identities=%5B%22alice%22%5D",
+                &["operator_pool.create"],
+            ),
+            "UpdateOperatorPool" => (
+                format!("{service}/OperatorPools/{}", self.pool),
+                "FriendlyName=x",
+                &["operator_pool.update"],
+            ),
+            "DeleteOperatorPool" => (
+                format!("{service}/OperatorPools/{}", self.pool),
+                "",
+                &["operator_pool.delete"],
+            ),
+            "CreateOperator" => (
+                format!("{service}/OperatorPools/{}/Operators", self.pool),
+                "Identity=bob",
+                &["operator.create"],
+            ),
+            "DeleteOperator" => (
+                format!("{service}/OperatorPools/{}/Operators/alice", self.pool),
+                "",
+                &["operator.delete"],
             ),
             "CreateAudience" => (
                 format!("{service}/Audiences"),

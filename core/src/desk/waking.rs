@@ -17,7 +17,7 @@ use crate::{
 const PORTION: i64 = 100;
 
 /// Wakes cases whose time has come, each in a transaction of its own; answers how many were due. Two processes may do
-/// so at once: a case wakes once.
+/// so at once: a case wakes once. One that cannot be woken does not hold up the others.
 ///
 /// # Errors
 /// Whatever the database refuses.
@@ -33,13 +33,11 @@ pub async fn wake_due(core: &Arc<Core>) -> Result<usize> {
     let due = rows.len();
     for row in rows {
         let account: AccountSid = row.try_get("", "account_id")?;
-        wake(
-            core,
-            account,
-            row.try_get("", "service_id")?,
-            row.try_get("", "id")?,
-        )
-        .await?;
+        let (service, channel): (ServiceSid, ChannelSid) =
+            (row.try_get("", "service_id")?, row.try_get("", "id")?);
+        if let Err(error) = wake(core, account, service, channel).await {
+            tracing::warn!(?error, %channel, "channel {channel} could not be woken; trying again");
+        }
     }
     Ok(due)
 }
