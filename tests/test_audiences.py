@@ -5,7 +5,6 @@ import json
 import time
 
 import pytest
-
 from harness.rest import Rest, error_of
 from harness.waiting import eventually
 
@@ -201,9 +200,7 @@ async def test_an_upload_is_told_of_like_any_change_of_users(chat, receiver):
         because="the index is ready",
     )
     audience = made(chat)
-    uploaded(
-        chat, audience, b"identity,city\nalice,Lyon\nnewcomer,Lyon\n", x_twilio_webhook_enabled="true"
-    )
+    uploaded(chat, audience, b"identity,city\nalice,Lyon\nnewcomer,Lyon\n", x_twilio_webhook_enabled="true")
     told = await bob.receives("userUpdated", identity="system")
     assert told["user"]["identity"] == "alice"
     [updated] = await receiver.gets("onUserUpdated", Identity="alice")
