@@ -5,6 +5,7 @@ import json
 import time
 
 import pytest
+
 from harness.rest import Rest, error_of
 from harness.waiting import eventually
 
@@ -116,7 +117,7 @@ async def test_the_same_is_counted_with_and_without_indexes(chat):
         form = {"Resource": "users", "Path": path, "Type": kind}
         index = chat.rest.post(f"{chat.path}/AttributeIndexes", form).json()
         await eventually(
-            lambda: chat.rest.get(f"{chat.path}/AttributeIndexes/{index['sid']}").json()["status"] == "ready",
+            lambda sid=index["sid"]: chat.rest.get(f"{chat.path}/AttributeIndexes/{sid}").json()["status"] == "ready",
             because="the index is ready",
         )
         assert [preview(chat, audience) for audience in audiences] == before, path

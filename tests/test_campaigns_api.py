@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+
 from harness.rest import error_of
 from harness.waiting import eventually
 
