@@ -218,6 +218,7 @@ async def test_no_parameter_takes_what_is_another_tenants(document, victim, stra
     foreign = {
         "RoleSid": stranger.service.below["Roles"].name,
         "AudienceSid": stranger.service.below["Audiences"].name,
+        "PoolSid": stranger.service.below["OperatorPools"].name,
         "CredentialSid": stranger.below["Credentials"].name,
         "ServiceSid": stranger.service.name,
         "MediaSid": "ME" + "0" * 32,
