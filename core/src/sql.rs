@@ -6,6 +6,9 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statem
 
 use crate::timestamp::Timestamp;
 
+/// The type of a column of long texts in [`Sql::table`].
+pub(crate) const LONG: &str = "long text";
+
 /// A statement under construction; `$n` placeholders are understood by both drivers.
 pub(crate) struct Sql {
     text: String,
@@ -63,7 +66,9 @@ impl Sql {
     }
 
     /// Appends `name(column, …) AS (…)` with these rows, for a `WITH`; each column is given with its type. On Postgres the
-    /// rows travel as one array a column: the text, and with it the plan, stays the same whatever their number.
+    /// rows travel as one array a column: the text, and with it the plan, stays the same whatever their number. Long texts
+    /// ([`LONG`]) are bound one by one, since reading an array of them takes longer than writing them down; their number
+    /// is rounded up, so that there are few texts of the statement. The first column must not be null.
     pub(crate) fn table<const N: usize>(
         &mut self,
         backend: DbBackend,
@@ -80,17 +85,35 @@ impl Sql {
             self.push("VALUES ");
             return self.rows(rows).push(")");
         }
-        let mut arrays: [Array; N] = std::array::from_fn(|_| Array::default());
+        let mut arrays: [(Array, Vec<Value>); N] = std::array::from_fn(|_| Default::default());
         for row in rows {
-            for (array, value) in arrays.iter_mut().zip(row) {
-                array.add(&value);
+            for ((array, long), (value, (_, kind))) in arrays.iter_mut().zip(row.into_iter().zip(columns)) {
+                if kind == LONG {
+                    long.push(value);
+                } else {
+                    array.add(&value);
+                }
             }
         }
         self.push("SELECT * FROM unnest(");
-        for (number, (array, (_, kind))) in arrays.into_iter().zip(columns).enumerate() {
-            self.push(if number == 0 { "" } else { ", " }).array(array, kind);
+        for (number, ((array, long), (_, kind))) in arrays.into_iter().zip(columns).enumerate() {
+            self.push(if number == 0 { "" } else { ", " });
+            if kind == LONG {
+                let missing = long.len().next_power_of_two() - long.len();
+                let padding = std::iter::repeat_n(Value::String(None), missing);
+                self.push("CAST(ARRAY[").list(long.into_iter().chain(padding));
+                self.push("] AS text[])");
+            } else {
+                self.array(array, kind);
+            }
         }
-        self.push("))")
+        self.push(") AS padded(");
+        for (number, (column, _)) in columns.iter().enumerate() {
+            self.push(if number == 0 { "" } else { ", " }).push(column);
+        }
+        self.push(") WHERE ")
+            .push(columns.first().map_or("true", |(column, _)| column));
+        self.push(" IS NOT NULL)")
     }
 
     /// Appends the condition that `column`, of this type, is one of these values. On Postgres they travel as one array.

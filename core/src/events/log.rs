@@ -12,7 +12,7 @@ use crate::{
     entities::{channel_event, message},
     error::{Error, Result},
     sid::{AccountSid, ChannelSid, OperatorPoolSid, ServiceSid},
-    sql::Sql,
+    sql::{LONG, Sql},
     timestamp::Timestamp,
 };
 
@@ -41,7 +41,7 @@ pub async fn append(db: &impl ConnectionTrait, events: &[Event]) -> Result<()> {
                 ("kind", "text"),
                 ("identity", "text"),
                 ("subject", "text"),
-                ("payload", "text"),
+                ("payload", LONG),
                 ("committed_at", "bigint"),
             ],
             portion.iter().map(|row| {

@@ -205,6 +205,10 @@ fn still_pending(sql: &mut Sql, portion: &Portion) {
     sql.push(" AND campaign_recipients.campaign_id = ")
         .bind(portion.key.campaign);
     sql.push(" AND campaign_recipients.status = 'pending'");
+    // Not among all who are pending, whatever Postgres believes how many those are.
+    let (first, behind) = portion.places();
+    sql.push(" AND campaign_recipients.place >= ").bind(first);
+    sql.push(" AND campaign_recipients.place < ").bind(behind);
 }
 
 fn all_of(changed: u64, asked: usize) -> Result<()> {

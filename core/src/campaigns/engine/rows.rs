@@ -1,4 +1,8 @@
 //! What a slice writes besides the ledger: one statement of each kind, whose text does not depend on how many there are.
+//!
+//! What is looked up is looked up one by one, along the index that is meant, inside of the statement. While a table grows
+//! by thousands of rows a second, Postgres believes for a minute that it is small, and would rather read all that the
+//! service has in it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +16,7 @@ use crate::{
     entities::{channel, member, message, user},
     error::{Error, ErrorCode, Result},
     sid::{ChannelSid, ServiceSid},
-    sql::Sql,
+    sql::{LONG, Sql},
     users,
 };
 
@@ -28,14 +32,33 @@ pub(super) async fn channels_named<'n>(
     names: impl IntoIterator<Item = &'n str>,
 ) -> Result<HashMap<String, channel::Model>> {
     let backend = tx.get_database_backend();
-    let mut sql = Sql::new("SELECT * FROM channels WHERE service_id = ");
-    sql.bind(service).push(" AND ").one_of_values(
-        backend,
-        ("unique_name", "text"),
-        names.into_iter().map(Into::into),
-    );
-    sql.push(" AND deleted_at IS NULL ORDER BY service_id, id")
-        .for_update(backend);
+    let mut sql = Sql::new("");
+    if locks(backend) {
+        sql.push("WITH ").table(
+            backend,
+            "asked",
+            [("name", "text")],
+            names.into_iter().map(|name| [name.into()]),
+        );
+        // Deleted channels have no name.
+        sql.push(
+            " SELECT c.* FROM (SELECT f.id FROM asked a CROSS JOIN LATERAL \
+             (SELECT id FROM channels WHERE unique_name = a.name AND service_id = ",
+        )
+        .bind(service)
+        .push(" OFFSET 0) f ORDER BY f.id) k CROSS JOIN LATERAL (SELECT * FROM channels WHERE id = k.id AND service_id = ")
+        .bind(service)
+        .push(" FOR UPDATE) c");
+    } else {
+        sql.push("SELECT * FROM channels WHERE service_id = ")
+            .bind(service)
+            .push(" AND ")
+            .one_of_values(
+                backend,
+                ("unique_name", "text"),
+                names.into_iter().map(Into::into),
+            );
+    }
     let mut found = HashMap::new();
     for row in sql.all(tx).await? {
         let row = channel::Model::from_query_result(&row, "")?;
@@ -66,11 +89,19 @@ pub(super) async fn present<'i>(
         [("channel_id", "uuid"), ("identity", "text")],
         rows,
     );
-    sql.push(
-        " SELECT m.channel_id, m.identity FROM asked a JOIN members m ON m.channel_id = a.channel_id \
-         AND m.identity = a.identity AND m.service_id = ",
-    )
-    .bind(service);
+    sql.push(if locks(tx.get_database_backend()) {
+        " SELECT m.channel_id, m.identity FROM asked a CROSS JOIN LATERAL (SELECT channel_id, identity FROM members \
+         WHERE channel_id = a.channel_id AND identity = a.identity AND service_id = "
+    } else {
+        " SELECT m.channel_id, m.identity FROM asked a JOIN members m \
+         ON m.channel_id = a.channel_id AND m.identity = a.identity AND (m.service_id = "
+    })
+    .bind(service)
+    .push(if locks(tx.get_database_backend()) {
+        " OFFSET 0) m"
+    } else {
+        ")"
+    });
     sql.all(tx)
         .await?
         .iter()
@@ -84,12 +115,31 @@ pub(super) async fn users_named<'i>(
     service: ServiceSid,
     identities: impl IntoIterator<Item = &'i str>,
 ) -> Result<HashMap<String, user::Model>> {
-    let mut sql = Sql::new("SELECT * FROM users WHERE service_id = ");
-    sql.bind(service).push(" AND ").one_of_values(
-        tx.get_database_backend(),
-        ("identity", "text"),
-        identities.into_iter().map(Into::into),
-    );
+    let backend = tx.get_database_backend();
+    let mut sql = Sql::new("");
+    if locks(backend) {
+        sql.push("WITH ").table(
+            backend,
+            "asked",
+            [("identity", "text")],
+            identities.into_iter().map(|identity| [identity.into()]),
+        );
+        sql.push(
+            " SELECT u.* FROM asked a CROSS JOIN LATERAL (SELECT * FROM users WHERE identity = a.identity \
+             AND service_id = ",
+        )
+        .bind(service)
+        .push(" OFFSET 0) u");
+    } else {
+        sql.push("SELECT * FROM users WHERE service_id = ")
+            .bind(service)
+            .push(" AND ")
+            .one_of_values(
+                backend,
+                ("identity", "text"),
+                identities.into_iter().map(Into::into),
+            );
+    }
     sql.all(tx)
         .await?
         .iter()
@@ -218,8 +268,11 @@ pub(super) async fn update_channels(tx: &DatabaseTransaction, channels: &[channe
          next_index = moved.next_index, last_seq = moved.last_seq, last_event_at = moved.last_event_at, \
          last_message_id = moved.last_message_id, last_message_at = moved.last_message_at, \
          listed_at = moved.listed_at, campaign_id = moved.campaign_id, pool_event_at = moved.pool_event_at FROM moved \
-         WHERE channels.service_id = moved.service_id AND channels.id = moved.id",
+         WHERE channels.service_id = moved.service_id AND channels.id = moved.id AND ",
     );
+    sql.one_of(tx.get_database_backend(), "channels.id", |sql| {
+        sql.push("SELECT id FROM moved");
+    });
     sql.execute(tx).await?;
     Ok(())
 }
@@ -245,18 +298,22 @@ pub(super) async fn count_joined(
     let backend = change.tx.get_database_backend();
     let mut sql = Sql::new("");
     if locks(backend) {
-        sql.push("WITH joined AS (SELECT service_id, id FROM users WHERE service_id = ")
-            .bind(ctx.scope())
-            .push(" AND ")
-            .one_of_values(
-                backend,
-                ("identity", "text"),
-                identities.iter().map(|identity| (*identity).into()),
-            );
-        sql.push(
-            " ORDER BY identity FOR UPDATE) UPDATE users SET joined_channels_count = joined_channels_count + 1 \
-             FROM joined WHERE users.service_id = joined.service_id AND users.id = joined.id",
+        sql.push("WITH ").table(
+            backend,
+            "asked",
+            [("identity", "text")],
+            identities.iter().map(|identity| [(*identity).into()]),
         );
+        sql.push(
+            ", joined AS (SELECT u.id FROM (SELECT identity FROM asked ORDER BY identity) a \
+             CROSS JOIN LATERAL (SELECT id FROM users WHERE identity = a.identity AND service_id = ",
+        )
+        .bind(ctx.scope())
+        .push(
+            " FOR UPDATE) u) UPDATE users SET joined_channels_count = joined_channels_count + 1 \
+             WHERE id = ANY(ARRAY(SELECT id FROM joined)) AND service_id = ",
+        )
+        .bind(ctx.scope());
     } else {
         sql.push("UPDATE users SET joined_channels_count = joined_channels_count + 1 WHERE service_id = ")
             .bind(ctx.scope())
@@ -378,7 +435,7 @@ pub(super) async fn insert_messages(tx: &DatabaseTransaction, messages: &[messag
             ("id", "uuid"),
             ("seq", "bigint"),
             ("author", "text"),
-            ("body", "text"),
+            ("body", LONG),
             ("attributes", "text"),
             ("client_id", "text"),
             ("was_edited", "boolean"),
