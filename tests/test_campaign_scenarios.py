@@ -110,9 +110,9 @@ async def test_users_talk_to_each_other(chat, backend):
     assert backend.channel_of(name, ["alice", "bob"]).sid == channel.sid
     alice, bob = await chat.person("alice"), await chat.person("bob")
     await alice.sends(name, "hi Bob")
-    await bob.receives("messageAdded", body="hi Bob", author="alice")
+    await bob.receives("messageAdded", body="hi Bob", identity="alice")
     await bob.sends(name, "hi Alice")
-    await alice.receives("messageAdded", body="hi Alice", author="bob")
+    await alice.receives("messageAdded", body="hi Alice", identity="bob")
     assert [message.body for message in chat.messages_of(channel.sid)] == ["hi Bob", "hi Alice"]
 
 
@@ -139,8 +139,8 @@ async def test_a_user_and_a_dashboard(chat, backend, pool, receiver):
     await olga.asks("updateChannel", channel=channel.sid, assignee="olga")
     await oscar.receives("channelUpdated", channel_sid=channel.sid, assignee="olga")
     await olga.sends(channel.sid, "we look into it")
-    await alice.receives("messageAdded", body="we look into it", author="olga")
-    await oscar.receives("messageAdded", body="we look into it", author="olga")
+    await alice.receives("messageAdded", body="we look into it", identity="olga")
+    await oscar.receives("messageAdded", body="we look into it", identity="olga")
     mine = backend.gets(f"OperatorPools/{pool['sid']}/Channels", Assignee="olga")["channels"]
     assert [entry["sid"] for entry in mine] == [channel.sid]
 
@@ -167,9 +167,9 @@ async def test_a_dashboard_writes_to_one_user_first(chat, backend, pool):
     assert opened["pool_sid"] == pool["sid"]
     await olga.receives("channelUpdated", channel_sid=channel.sid, state="open")
     await olga.sends(channel.sid, "good morning, Bob")
-    await bob.receives("messageAdded", body="good morning, Bob", author="olga")
+    await bob.receives("messageAdded", body="good morning, Bob", identity="olga")
     await bob.sends(channel.sid, "good morning")
-    await olga.receives("messageAdded", body="good morning", author="bob")
+    await olga.receives("messageAdded", body="good morning", identity="bob")
 
 
 async def test_campaign_a_is_one_group_channel(chat, backend):
@@ -190,7 +190,7 @@ async def test_campaign_a_is_one_group_channel(chat, backend):
     assert (done["counts"]["total"], done["counts"]["failed"], done["counts"]["skipped"]) == (3, 0, 0)
     members = chat.service.channels("lyon").members.list()
     assert sorted(member.identity for member in members) == ["alice", "bob", "dave"], "From is no member"
-    heard = await alice.receives("messageAdded", body="Welcome, all of you", author="the-mayor")
+    heard = await alice.receives("messageAdded", body="Welcome, all of you", identity="the-mayor")
     await alice.sends("lyon", "merci")
     assert [message.body for message in chat.messages_of(heard["channel_sid"])] == ["Welcome, all of you", "merci"]
     assert carla.all_heard("messageAdded") == []
@@ -265,7 +265,7 @@ async def test_campaign_c_is_one_way(chat, backend):
     backend.starts(campaign)
     done = await backend.has_completed(campaign)
     assert done["counts"]["total"] == 2
-    heard = await carla.receives("messageAdded", body="We are closed on Sunday", author="news")
+    heard = await carla.receives("messageAdded", body="We are closed on Sunday", identity="news")
     await carla.is_refused("sendMessage", channel=heard["channel_sid"], body="why?", status=403)
     channels = {recipient["channel_sid"] for recipient in backend.recipients(campaign).values()}
     assert channels == {heard["channel_sid"]}
@@ -277,7 +277,7 @@ async def test_the_same_without_a_campaign(chat, backend):
         "Broadcasts",
         {"Identities": json.dumps(["dave", "nobody-yet"]), "From": "news", "Body": "Hello {{user.identity}}"},
     )
-    await dave.receives("messageAdded", body="Hello dave", author="news")
+    await dave.receives("messageAdded", body="Hello dave", identity="news")
     done = await eventually(
         lambda: (now := backend.gets(f"Broadcasts/{broadcast['sid']}"))["status"] == "completed" and now,
         because="the broadcast is completed",
