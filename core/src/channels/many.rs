@@ -28,12 +28,18 @@ pub(crate) async fn by_names<'n>(
     }
     wanted.sort_unstable();
     wanted.dedup();
-    let mut sql =
-        Sql::new("SELECT service_id, id, unique_name FROM channels WHERE (service_id, unique_name) IN ");
-    sql.values(
+    let mut sql = Sql::new("WITH ");
+    sql.table(
+        db.get_database_backend(),
+        "asked",
+        [("service_id", "uuid"), ("unique_name", "text")],
         wanted
             .into_iter()
             .map(|(service, name)| [service.into(), Value::from(name)]),
+    );
+    sql.push(
+        " SELECT c.service_id, c.id, c.unique_name FROM asked a JOIN channels c ON c.service_id = a.service_id \
+         AND c.unique_name = a.unique_name",
     );
     sql.all(db)
         .await?
@@ -57,17 +63,24 @@ pub(crate) async fn lock_all(
     keys: &[ChannelKey],
 ) -> Result<HashMap<ChannelKey, channel::Model>> {
     let backend = tx.get_database_backend();
-    let mut sql = Sql::new("SELECT *");
+    let mut sql = Sql::new("WITH ");
+    sql.table(
+        backend,
+        "asked",
+        [("service_id", "uuid"), ("id", "uuid")],
+        keys.iter()
+            .map(|(service, channel)| [service.into(), channel.into()]),
+    );
+    sql.push(" SELECT c.*");
     if backend == DbBackend::Postgres {
         // The engine of campaigns sees by it that others are busy.
         sql.push(", nextval('live_changes') AS live_change");
     }
-    sql.push(" FROM channels WHERE deleted_at IS NULL AND (service_id, id) IN ");
-    sql.values(
-        keys.iter()
-            .map(|(service, channel)| [service.into(), channel.into()]),
+    sql.push(
+        " FROM asked a JOIN channels c ON c.service_id = a.service_id AND c.id = a.id \
+         WHERE c.deleted_at IS NULL ORDER BY c.service_id, c.id",
     );
-    sql.push(" ORDER BY service_id, id").for_update(backend);
+    sql.for_update_of(backend, "c");
     sql.all(tx)
         .await?
         .iter()
@@ -87,25 +100,39 @@ pub(crate) async fn move_counters<'c>(
     tx: &DatabaseTransaction,
     channels: impl IntoIterator<Item = &'c channel::Model>,
 ) -> Result<()> {
-    let mut sql = Sql::new(
-        "WITH moved (service_id, id, next_index, last_seq, last_event_at, messages_count, last_message_id, last_message_at, listed_at, pool_event_at) AS (VALUES ",
-    );
-    sql.rows(channels.into_iter().map(|channel| {
+    let mut sql = Sql::new("WITH ");
+    sql.table(
+        tx.get_database_backend(),
+        "moved",
         [
-            channel.service_id.into(),
-            channel.id.into(),
-            channel.next_index.into(),
-            channel.last_seq.into(),
-            channel.last_event_at.into(),
-            channel.messages_count.into(),
-            channel.last_message_id.into(),
-            channel.last_message_at.into(),
-            channel.listed_at.into(),
-            channel.pool_event_at.into(),
-        ]
-    }));
+            ("service_id", "uuid"),
+            ("id", "uuid"),
+            ("next_index", "bigint"),
+            ("last_seq", "bigint"),
+            ("last_event_at", "bigint"),
+            ("messages_count", "integer"),
+            ("last_message_id", "uuid"),
+            ("last_message_at", "bigint"),
+            ("listed_at", "bigint"),
+            ("pool_event_at", "bigint"),
+        ],
+        channels.into_iter().map(|channel| {
+            [
+                channel.service_id.into(),
+                channel.id.into(),
+                channel.next_index.into(),
+                channel.last_seq.into(),
+                channel.last_event_at.into(),
+                channel.messages_count.into(),
+                channel.last_message_id.into(),
+                channel.last_message_at.into(),
+                channel.listed_at.into(),
+                channel.pool_event_at.into(),
+            ]
+        }),
+    );
     sql.push(
-        ") UPDATE channels SET next_index = moved.next_index, last_seq = moved.last_seq, last_event_at = moved.last_event_at, \
+        " UPDATE channels SET next_index = moved.next_index, last_seq = moved.last_seq, last_event_at = moved.last_event_at, \
          messages_count = moved.messages_count, last_message_id = moved.last_message_id, last_message_at = moved.last_message_at, \
          listed_at = moved.listed_at, pool_event_at = moved.pool_event_at \
          FROM moved WHERE channels.service_id = moved.service_id AND channels.id = moved.id",

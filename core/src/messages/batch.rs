@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sea_orm::{DatabaseTransaction, EntityTrait, FromQueryResult, IntoActiveModel, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, QueryResult, Value};
 
-use super::{Sent, writer::SendRequest};
+use super::{Sent, rows, writer::SendRequest};
 use crate::{
     attribute_indexes::upkeep,
     audit::{self, Edit},
@@ -160,13 +160,7 @@ impl<'a> Batch<'a> {
         tx: &DatabaseTransaction,
         base: &BaseUrl,
     ) -> Result<(Vec<Event>, Vec<Due>)> {
-        let rows = self
-            .added
-            .iter()
-            .map(|(_, message)| message.clone().into_active_model());
-        message::Entity::insert_many(rows)
-            .exec_without_returning(tx)
-            .await?;
+        rows::insert(tx, self.added.iter().map(|(_, message)| message)).await?;
         upkeep::added(tx, self.added.iter().map(|(_, message)| message)).await?;
         let mut touched: Vec<(ServiceSid, ChannelSid)> = self
             .added
@@ -341,18 +335,26 @@ async fn load_rights(
     }
     wanted.sort_unstable();
     wanted.dedup();
-    let mut sql = Sql::new(
-        "SELECT m.service_id, m.channel_id, m.identity, (r.permissions | s.permissions) AS permissions \
-         FROM members m \
-         JOIN roles r ON r.service_id = m.service_id AND r.id = m.role_id \
-         JOIN users u ON u.service_id = m.service_id AND u.identity = m.identity \
-         JOIN roles s ON s.service_id = u.service_id AND s.id = u.role_id \
-         WHERE (m.service_id, m.channel_id, m.identity) IN ",
-    );
-    sql.values(
+    let mut sql = Sql::new("WITH ");
+    sql.table(
+        tx.get_database_backend(),
+        "asked",
+        [
+            ("service_id", "uuid"),
+            ("channel_id", "uuid"),
+            ("identity", "text"),
+        ],
         wanted
             .into_iter()
             .map(|(service, channel, author)| [service.into(), channel.into(), author.into()]),
+    );
+    sql.push(
+        " SELECT m.service_id, m.channel_id, m.identity, (r.permissions | s.permissions) AS permissions \
+         FROM asked a \
+         JOIN members m ON m.service_id = a.service_id AND m.channel_id = a.channel_id AND m.identity = a.identity \
+         JOIN roles r ON r.service_id = m.service_id AND r.id = m.role_id \
+         JOIN users u ON u.service_id = m.service_id AND u.identity = m.identity \
+         JOIN roles s ON s.service_id = u.service_id AND s.id = u.role_id",
     );
     sql.all(tx)
         .await?
@@ -389,10 +391,22 @@ async fn load_sent(
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut sql = Sql::new(
-        "SELECT * FROM messages WHERE client_id IS NOT NULL AND (service_id, channel_id, author, client_id) IN ",
+    let mut sql = Sql::new("WITH ");
+    sql.table(
+        tx.get_database_backend(),
+        "asked",
+        [
+            ("service_id", "uuid"),
+            ("channel_id", "uuid"),
+            ("author", "text"),
+            ("client_id", "text"),
+        ],
+        wanted,
     );
-    sql.values(wanted);
+    sql.push(
+        " SELECT m.* FROM asked a JOIN messages m ON m.service_id = a.service_id AND m.channel_id = a.channel_id \
+         AND m.author = a.author AND m.client_id = a.client_id WHERE m.client_id IS NOT NULL",
+    );
     let mut sent = HashMap::new();
     for row in sql.all(tx).await? {
         let message = message::Model::from_query_result(&row, "")?;

@@ -3,6 +3,7 @@
 mod actions;
 mod batch;
 mod origins;
+pub(crate) mod rows;
 mod sending;
 mod view;
 pub mod writer;

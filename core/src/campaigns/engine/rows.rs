@@ -15,6 +15,7 @@ use crate::{
     ctx::Ctx,
     entities::{channel, member, message, user},
     error::{Error, ErrorCode, Result},
+    messages,
     sid::{ChannelSid, ServiceSid},
     sql::{LONG, Sql},
     users,
@@ -420,48 +421,10 @@ pub(super) async fn insert_members(tx: &DatabaseTransaction, members: &[member::
 }
 
 /// Inserts messages of which each is the only new one of its channel.
-pub(super) async fn insert_messages(tx: &DatabaseTransaction, messages: &[message::Model]) -> Result<()> {
-    if messages.is_empty() {
+pub(super) async fn insert_messages(tx: &DatabaseTransaction, added: &[message::Model]) -> Result<()> {
+    if added.is_empty() {
         return Ok(());
     }
-    let mut sql = Sql::new("WITH ");
-    sql.table(
-        tx.get_database_backend(),
-        "made",
-        [
-            ("service_id", "uuid"),
-            ("channel_id", "uuid"),
-            ("idx", "bigint"),
-            ("id", "uuid"),
-            ("seq", "bigint"),
-            ("author", "text"),
-            ("body", LONG),
-            ("attributes", "text"),
-            ("client_id", "text"),
-            ("was_edited", "boolean"),
-            ("committed_at", "bigint"),
-        ],
-        messages.iter().map(|row| {
-            [
-                row.service_id.into(),
-                row.channel_id.into(),
-                row.idx.into(),
-                row.id.into(),
-                row.seq.into(),
-                row.author.as_str().into(),
-                row.body.as_deref().into(),
-                row.attributes.as_str().into(),
-                row.client_id.as_deref().into(),
-                row.was_edited.into(),
-                row.committed_at.into(),
-            ]
-        }),
-    );
-    sql.push(
-        " INSERT INTO messages (service_id, channel_id, idx, id, seq, author, body, attributes, client_id, \
-         was_edited, committed_at, date_created, date_updated) SELECT service_id, channel_id, idx, id, seq, author, \
-         body, attributes, client_id, was_edited, committed_at, committed_at, committed_at FROM made",
-    );
-    sql.execute(tx).await?;
-    upkeep::added(tx, messages).await
+    messages::rows::insert(tx, added).await?;
+    upkeep::added(tx, added).await
 }

@@ -1,0 +1,67 @@
+//! Writing messages down.
+
+use sea_orm::ConnectionTrait;
+
+use crate::{
+    entities::message,
+    error::Result,
+    sql::{LONG, Sql},
+};
+
+/// Inserts messages that nobody has removed yet.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub(crate) async fn insert<'m>(
+    db: &impl ConnectionTrait,
+    messages: impl IntoIterator<Item = &'m message::Model>,
+) -> Result<()> {
+    let mut sql = Sql::new("WITH ");
+    sql.table(
+        db.get_database_backend(),
+        "made",
+        [
+            ("service_id", "uuid"),
+            ("channel_id", "uuid"),
+            ("idx", "bigint"),
+            ("id", "uuid"),
+            ("seq", "bigint"),
+            ("author", "text"),
+            ("body", LONG),
+            ("attributes", "text"),
+            ("client_id", "text"),
+            ("last_updated_by", "text"),
+            ("was_edited", "boolean"),
+            ("committed_at", "bigint"),
+            ("date_created", "bigint"),
+            ("date_updated", "bigint"),
+        ],
+        messages.into_iter().map(|row| {
+            [
+                row.service_id.into(),
+                row.channel_id.into(),
+                row.idx.into(),
+                row.id.into(),
+                row.seq.into(),
+                row.author.as_str().into(),
+                row.body.as_deref().into(),
+                row.attributes.as_str().into(),
+                row.client_id.as_deref().into(),
+                row.last_updated_by.as_deref().into(),
+                row.was_edited.into(),
+                row.committed_at.into(),
+                row.date_created.into(),
+                row.date_updated.into(),
+            ]
+        }),
+    );
+    // In the order of the rows, which is that of `seq`: each is given its place in the stream as it is inserted.
+    sql.push(
+        " INSERT INTO messages (service_id, channel_id, idx, id, seq, author, body, attributes, client_id, \
+         last_updated_by, was_edited, committed_at, date_created, date_updated) \
+         SELECT service_id, channel_id, idx, id, seq, author, body, attributes, client_id, last_updated_by, \
+         was_edited, committed_at, date_created, date_updated FROM made",
+    );
+    sql.execute(db).await?;
+    Ok(())
+}
