@@ -17,7 +17,7 @@ use crate::{
     error::{Error, ErrorCode, Result},
     messages,
     sid::{ChannelSid, ServiceSid},
-    sql::{LONG, Sql},
+    sql::Sql,
     users,
 };
 
