@@ -5,7 +5,7 @@ import asyncio
 from .clients import make_client
 
 ENVELOPE = {"id", "type", "service_sid", "channel_sid", "seq", "identity", "timestamp", "cursor"}
-RESOURCES = ("message", "channel", "member", "user")
+RESOURCES = ("message", "channel", "member", "user", "campaign")
 
 
 class Refused(Exception):
