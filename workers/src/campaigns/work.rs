@@ -17,7 +17,7 @@ use crate::post::{Post, outward};
 /// How many slices a process has under way: while one is being committed, the next one is made.
 const AT_ONCE: u32 = 2;
 /// How much longer than a slice takes is the rest behind it, while others are busy.
-const REST: u32 = 2;
+const REST: u32 = 3;
 /// How often a slice is tried again while the database is away or too busy.
 const TRIES: u32 = 3;
 /// The pause before.

@@ -58,7 +58,9 @@ pub(super) async fn take(tx: &impl ConnectionTrait, portion: &Portion) -> Result
     let mut sql = Sql::new("SELECT pg_try_advisory_xact_lock(");
     sql.bind(portion_key(portion))
         .push(") AS taken, pg_advisory_xact_lock_shared(");
-    sql.bind(key(portion.key.campaign)).push(")");
+    // The statements of a slice name the index that they look along: their plans may be kept while tables grow.
+    sql.bind(key(portion.key.campaign))
+        .push("), set_config('plan_cache_mode', 'auto', true)");
     let rows = sql.all(tx).await?;
     match rows.first() {
         Some(row) => Ok(row.try_get("", "taken")?),

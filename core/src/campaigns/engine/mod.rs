@@ -48,7 +48,7 @@ use crate::{
 /// The most recipients of one transaction: half a portion, so that two make it up.
 pub const SLICE: usize = 125;
 /// The most while others have something to say.
-pub const SMALL_SLICE: usize = 32;
+pub const SMALL_SLICE: usize = 16;
 
 /// What the `client_id` of a campaign's message begins with; the campaign's SID follows and, where each recipient has a
 /// message of its own, a colon and its place.
