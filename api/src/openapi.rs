@@ -179,6 +179,7 @@ fn build() -> OpenApi {
                     "A message to each of many recipients, or one to all of them, and what became of it.",
                 ),
                 ("Broadcast", "One-off messages to given identities."),
+                ("Provider", "What a service sends SMS and e-mail through."),
                 (
                     "Binding",
                     "Devices that push notifications go to, from the service's side.",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{FORM, TestApp, operations, text, texts};
 
 /// Operations that write no entry, and why.
-const EXCEPTIONS: [(&str, &str); 2] = [
+const EXCEPTIONS: [(&str, &str); 4] = [
     (
         "CreateAccessToken",
         "a token is minted and not stored: no resource changes",
@@ -17,7 +17,18 @@ const EXCEPTIONS: [(&str, &str); 2] = [
         "TestWebhookEndpoint",
         "a sample is sent and nothing is stored: no resource changes",
     ),
+    (
+        "TestProvider",
+        "a message is sent and nothing is stored: no resource changes",
+    ),
+    (
+        "ReportRecipientStatus",
+        "a provider reports it, and no backend does anything",
+    ),
 ];
+
+const SMS_PROVIDER: &str =
+    "Url=https://sms.example.com/Messages.json&AccountSid=ACx&AuthToken=sms-secret&From=%2B15550100";
 
 /// One of everything, for one operation to change.
 struct Stage {
@@ -335,6 +346,12 @@ impl Stage {
                 "Status=dead",
                 &["webhook_redelivery.create"],
             ),
+            "SaveProvider" => (
+                format!("{service}/Providers/sms"),
+                SMS_PROVIDER,
+                &["provider.create"],
+            ),
+            "DeleteProvider" => (format!("{service}/Providers/sms"), "", &["provider.delete"]),
             "CreateCredential" => (
                 "/v2/Credentials".to_owned(),
                 "Type=gcm&ApiKey=k",
@@ -376,6 +393,12 @@ impl Stage {
             "CreateInvite" => {
                 self.app
                     .post(&format!("{}/Users", self.service), "Identity=erin")
+                    .await
+                    .created();
+            }
+            "DeleteProvider" => {
+                self.app
+                    .post(&format!("{}/Providers/sms", self.service), SMS_PROVIDER)
                     .await
                     .created();
             }
@@ -458,6 +481,7 @@ async fn every_operation_that_changes_something_is_in_the_log() {
             "device-secret",
             "push-secret",
             "endpoint-secret",
+            "sms-secret",
             "\"secret\"",
             "\"auth_token\":\"",
             &stage.app.token,

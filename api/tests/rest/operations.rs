@@ -104,7 +104,9 @@ fn takes(path: &str, concrete: &str) -> bool {
 async fn every_documented_operation_is_served() {
     let app = TestApp::spawn().await;
     let documented = hubbub_api::openapi().paths.paths;
-    for path in documented.keys() {
+    // Whoever has no token for a report of a provider is told that there is nothing, without being asked who it is.
+    let open = "/Recipients/{Place}/Status";
+    for path in documented.keys().filter(|path| !path.ends_with(open)) {
         let concrete: String = path
             .split('/')
             .map(|part| match part.split_once('{') {

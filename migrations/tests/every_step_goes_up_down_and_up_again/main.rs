@@ -16,7 +16,7 @@ mod schema;
 use std::future::Future;
 
 use hubbub_migrations::{Migrator, MigratorTrait as _};
-use sea_orm_migration::sea_orm::DatabaseConnection;
+use sea_orm_migration::sea_orm::{DatabaseConnection, DbBackend};
 
 use crate::schema::Schema;
 
@@ -105,12 +105,16 @@ async fn all_steps(db: &DatabaseConnection) {
     assert_eq!(Schema::read(db).await, first);
 }
 
+/// A step that has nothing to do on SQLite.
+const FOR_POSTGRES: &str = "m20261122_000054_count_live_changes";
+
 async fn each_step(db: &DatabaseConnection) {
     for step in Migrator::migrations() {
         let before = Schema::read(db).await;
         Migrator::up(db, Some(1)).await.unwrap();
         let first = Schema::read(db).await;
-        assert_ne!(first, before, "{} changes something", step.name());
+        let is_for_both = db.get_database_backend() == DbBackend::Postgres || step.name() != FOR_POSTGRES;
+        assert_eq!(first != before, is_for_both, "{} changes something", step.name());
         Migrator::down(db, Some(1)).await.unwrap();
         assert_eq!(Schema::read(db).await, before, "{} is reverted", step.name());
         Migrator::up(db, Some(1)).await.unwrap();
