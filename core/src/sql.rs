@@ -166,14 +166,6 @@ impl Sql {
         }
     }
 
-    /// Appends ` FOR UPDATE OF …`, for one of the joined tables.
-    pub(crate) fn for_update_of(&mut self, backend: DbBackend, table: &str) -> &mut Self {
-        if backend == DbBackend::Postgres {
-            self.push(" FOR UPDATE OF ").push(table);
-        }
-        self
-    }
-
     /// Appends ` FOR UPDATE SKIP LOCKED` where rows are locked one by one.
     pub(crate) fn for_update_skipping_locked(&mut self, backend: DbBackend) -> &mut Self {
         if backend == DbBackend::Postgres {

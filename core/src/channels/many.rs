@@ -37,10 +37,13 @@ pub(crate) async fn by_names<'n>(
             .into_iter()
             .map(|(service, name)| [service.into(), Value::from(name)]),
     );
-    sql.push(
+    sql.push(if db.get_database_backend() == DbBackend::Postgres {
+        " SELECT c.* FROM asked a CROSS JOIN LATERAL (SELECT service_id, id, unique_name FROM channels \
+         WHERE service_id = a.service_id AND unique_name = a.unique_name OFFSET 0) c"
+    } else {
         " SELECT c.service_id, c.id, c.unique_name FROM asked a JOIN channels c ON c.service_id = a.service_id \
-         AND c.unique_name = a.unique_name",
-    );
+         AND c.unique_name = a.unique_name"
+    });
     sql.all(db)
         .await?
         .iter()
@@ -71,16 +74,16 @@ pub(crate) async fn lock_all(
         keys.iter()
             .map(|(service, channel)| [service.into(), channel.into()]),
     );
-    sql.push(" SELECT c.*");
-    if backend == DbBackend::Postgres {
-        // The engine of campaigns sees by it that others are busy.
-        sql.push(", nextval('live_changes') AS live_change");
-    }
-    sql.push(
-        " FROM asked a JOIN channels c ON c.service_id = a.service_id AND c.id = a.id \
-         WHERE c.deleted_at IS NULL ORDER BY c.service_id, c.id",
-    );
-    sql.for_update_of(backend, "c");
+    sql.push(if backend == DbBackend::Postgres {
+        // One by one, whatever Postgres thinks of tables that grow. The engine of campaigns sees by the sequence that
+        // others are busy.
+        " SELECT c.*, nextval('live_changes') AS live_change FROM (SELECT * FROM asked ORDER BY service_id, id) a \
+         CROSS JOIN LATERAL (SELECT * FROM channels WHERE service_id = a.service_id AND id = a.id \
+         AND deleted_at IS NULL FOR UPDATE) c"
+    } else {
+        " SELECT c.* FROM asked a JOIN channels c ON c.service_id = a.service_id AND c.id = a.id \
+         WHERE c.deleted_at IS NULL"
+    });
     sql.all(tx)
         .await?
         .iter()

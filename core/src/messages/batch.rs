@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, QueryResult, Value};
 
 use super::{Sent, rows, writer::SendRequest};
 use crate::{
@@ -348,14 +348,23 @@ async fn load_rights(
             .into_iter()
             .map(|(service, channel, author)| [service.into(), channel.into(), author.into()]),
     );
-    sql.push(
+    sql.push(if tx.get_database_backend() == DbBackend::Postgres {
+        // One by one: while tables grow, Postgres would rather read all members of a service.
+        " SELECT a.service_id, a.channel_id, a.identity, (r.permissions | s.permissions) AS permissions FROM asked a \
+         CROSS JOIN LATERAL (SELECT role_id FROM members WHERE service_id = a.service_id \
+         AND channel_id = a.channel_id AND identity = a.identity OFFSET 0) m \
+         CROSS JOIN LATERAL (SELECT role_id FROM users WHERE service_id = a.service_id \
+         AND identity = a.identity OFFSET 0) u \
+         JOIN roles r ON r.service_id = a.service_id AND r.id = m.role_id \
+         JOIN roles s ON s.service_id = a.service_id AND s.id = u.role_id"
+    } else {
         " SELECT m.service_id, m.channel_id, m.identity, (r.permissions | s.permissions) AS permissions \
          FROM asked a \
          JOIN members m ON m.service_id = a.service_id AND m.channel_id = a.channel_id AND m.identity = a.identity \
          JOIN roles r ON r.service_id = m.service_id AND r.id = m.role_id \
          JOIN users u ON u.service_id = m.service_id AND u.identity = m.identity \
-         JOIN roles s ON s.service_id = u.service_id AND s.id = u.role_id",
-    );
+         JOIN roles s ON s.service_id = u.service_id AND s.id = u.role_id"
+    });
     sql.all(tx)
         .await?
         .iter()
@@ -403,10 +412,14 @@ async fn load_sent(
         ],
         wanted,
     );
-    sql.push(
+    sql.push(if tx.get_database_backend() == DbBackend::Postgres {
+        " SELECT m.* FROM asked a CROSS JOIN LATERAL (SELECT * FROM messages WHERE service_id = a.service_id \
+         AND channel_id = a.channel_id AND author = a.author AND client_id = a.client_id \
+         AND client_id IS NOT NULL OFFSET 0) m"
+    } else {
         " SELECT m.* FROM asked a JOIN messages m ON m.service_id = a.service_id AND m.channel_id = a.channel_id \
-         AND m.author = a.author AND m.client_id = a.client_id WHERE m.client_id IS NOT NULL",
-    );
+         AND m.author = a.author AND m.client_id = a.client_id WHERE m.client_id IS NOT NULL"
+    });
     let mut sent = HashMap::new();
     for row in sql.all(tx).await? {
         let message = message::Model::from_query_result(&row, "")?;
