@@ -66,6 +66,8 @@ def hold_against(published, witness):
         if exchange.followed:
             assert exchange.status == 200, f"{exchange.url} stood in an answer and is {exchange.status}"
             followed += 1
+            if exchange.url.endswith("/OperatorPools"):
+                continue  # Our own.
         operation = published.check_answer(exchange.method, exchange.url, exchange.status, exchange.body)
         if not exchange.followed:
             seen.add(operation)

@@ -169,7 +169,8 @@ def test_only_what_is_for_operators_is_open(document):
 async def test_nobody_else_reaches_or_changes_a_tenants_objects(cluster, document, victim, stranger):
     everybody = outsiders(cluster, victim, stranger)
     before = state_of(victim, document)
-    private = sids_of(victim) - {victim.sid}  # A sub-account knows who owns it.
+    # A sub-account knows who owns it, and "sms" is a provider's name everywhere.
+    private = sids_of(victim) - {victim.sid, "sms"}
     wrong, tried = [], 0
     for operation in guarded(document):
         chain = operation.chain(victim)
@@ -201,6 +202,8 @@ async def test_no_path_mixes_one_parent_with_another_ones_child(document, victim
     wrong, tried = [], 0
     for operation in guarded(document):
         chain = operation.chain(victim)
+        if "/Providers/" in operation.path:
+            continue  # Every service has providers of these names: whose they are is told by the service alone.
         for mixed in mixtures(operation, chain):
             url = operation.at(mixed)
             answer = call(victim.rest, operation, url, 0)
@@ -236,6 +239,8 @@ async def test_no_parameter_takes_what_is_another_tenants(document, victim, stra
         if operation.name in filtered:
             continue
         url = operation.at(operation.chain(victim))
+        if operation.name == "SaveProvider":
+            continue  # Its AccountSid is one at the provider.
         for field in (field for field in operation.fields if field.endswith("Sid") and not field.endswith("FlowSid")):
             kind = next((kind for kind in foreign if field.endswith(kind)), None)
             assert kind, f"no recipe for {field} of {operation}"
