@@ -14,9 +14,9 @@ import math
 COST = {
     "gateway, for a connect": 524,
     "database, for a connect": 808,
-    "gateway, for a send with its deliveries on the spot": 251,
-    "database, for a send": 269,
-    "broker, for a send": 72,
+    "gateway, for a send with its deliveries on the spot": 223,
+    "database, for a send": 164,
+    "broker, for a send": 59,
     "gateway, for a delivery that came over the bus": 9.1,
     "gateway, for a socket that is idle, each second": 4.6,
 }
