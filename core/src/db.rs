@@ -16,11 +16,55 @@ pub const TRANSACTION_LIMIT: Duration = Duration::from_secs(5);
 /// A connection to Postgres that was used so lately is taken to be alive.
 const TRUSTED: Duration = Duration::from_secs(1);
 
+/// How many connections carry out statements that are planned once: one for each writer of messages.
+const PLANNED_ONCE: u32 = 2;
+
+/// How long a plan is kept at most: tables grow.
+const PLAN_LIFE: Duration = Duration::from_secs(10);
+
+/// What makes one plan good for all values: reading a table whole costs more than any number of look-ups, whatever size
+/// Postgres takes it to have.
+const PLANNING_ONCE: [(&str, &str); 7] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_mergejoin", "off"),
+    ("random_page_cost", "0.01"),
+    ("seq_page_cost", "0.01"),
+    ("cpu_tuple_cost", "1"),
+];
+
+fn postgres_options(url: &str, connections: u32, planning: &'static [(&str, &str)]) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url.to_owned());
+    options
+        .max_connections(connections)
+        .acquire_timeout(TRANSACTION_LIMIT)
+        .connect_timeout(TRANSACTION_LIMIT)
+        // Asking before each statement whether the server is still there costs as much as a short statement.
+        .test_before_acquire_if_idle_for(TRUSTED)
+        .sqlx_logging(false);
+    options.map_sqlx_postgres_opts(|options| {
+        options
+            .application_name("hubbub")
+            .statement_cache_capacity(500)
+            .options([
+                // Statements are short; compiling them takes longer than they do.
+                ("jit", "off"),
+                ("statement_timeout", "5s"),
+                ("lock_timeout", "4s"),
+                ("idle_in_transaction_session_timeout", "15s"),
+            ])
+            .options(planning.iter().copied())
+    });
+    options
+}
+
 /// Connections to the database. SQLite has one writing connection, so that writers queue instead of failing.
 #[derive(Clone)]
 pub struct Db {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
+    planned_once: DatabaseConnection,
 }
 
 impl Db {
@@ -51,6 +95,7 @@ impl Db {
         let writer = connect(1).await?;
         Ok(Self {
             reader: connect(readers()).await?,
+            planned_once: writer.clone(),
             writer,
         })
     }
@@ -60,34 +105,17 @@ impl Db {
     /// # Errors
     /// When the server cannot be reached or refuses.
     pub async fn postgres(url: &str, connections: u32) -> Result<Self, DbErr> {
-        let mut options = ConnectOptions::new(url.to_owned());
-        options
-            .max_connections(connections)
-            .min_connections(1)
-            .acquire_timeout(TRANSACTION_LIMIT)
-            .connect_timeout(TRANSACTION_LIMIT)
-            // Asking before each statement whether the server is still there costs as much as a short statement.
-            .test_before_acquire_if_idle_for(TRUSTED)
-            .sqlx_logging(false);
-        options.map_sqlx_postgres_opts(|options| {
-            options
-                .application_name("hubbub")
-                .statement_cache_capacity(500)
-                .options([
-                    // Statements are short; compiling them takes longer than they do.
-                    ("jit", "off"),
-                    // A plan that is kept for all values is also kept while a table grows, until its statistics are
-                    // next renewed: what was planned for a hundred rows then reads a hundred thousand.
-                    ("plan_cache_mode", "force_custom_plan"),
-                    ("statement_timeout", "5s"),
-                    ("lock_timeout", "4s"),
-                    ("idle_in_transaction_session_timeout", "15s"),
-                ])
-        });
+        // A plan that is kept for all values is also kept while a table grows, until its statistics are next renewed:
+        // what was planned for a hundred rows then reads a hundred thousand.
+        let mut options = postgres_options(url, connections, &[("plan_cache_mode", "force_custom_plan")]);
+        options.min_connections(1);
         let pool = Database::connect(options).await?;
+        let mut options = postgres_options(url, PLANNED_ONCE, &PLANNING_ONCE);
+        options.min_connections(0).max_lifetime(PLAN_LIFE);
         Ok(Self {
             reader: pool.clone(),
             writer: pool,
+            planned_once: Database::connect(options).await?,
         })
     }
 
@@ -104,6 +132,7 @@ impl Db {
         let pool = Database::connect(options).await?;
         Ok(Self {
             reader: pool.clone(),
+            planned_once: pool.clone(),
             writer: pool,
         })
     }
@@ -120,6 +149,13 @@ impl Db {
         &self.writer
     }
 
+    /// For the few statements that are made again and again and take longer to plan than to carry out: what they look up
+    /// they look up row by row along an index, so one plan is good for all values. On SQLite it is the writer.
+    #[must_use]
+    pub(crate) fn planned_once(&self) -> &DatabaseConnection {
+        &self.planned_once
+    }
+
     /// Which kind of database it is.
     #[must_use]
     pub fn backend(&self) -> DbBackend {
@@ -131,12 +167,24 @@ impl Db {
     /// # Errors
     /// 20503 when no connection is to be had.
     pub async fn begin(&self) -> Result<DatabaseTransaction> {
+        self.begin_on(&self.writer).await
+    }
+
+    /// Begins a writing transaction of statements that are planned once.
+    ///
+    /// # Errors
+    /// 20503 when no connection is to be had.
+    pub(crate) async fn begin_planned_once(&self) -> Result<DatabaseTransaction> {
+        self.begin_on(&self.planned_once).await
+    }
+
+    async fn begin_on(&self, connection: &DatabaseConnection) -> Result<DatabaseTransaction> {
         let options = TransactionOptions {
             sqlite_transaction_mode: (self.backend() == DbBackend::Sqlite)
                 .then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(self.writer.begin_with_options(options).await?)
+        Ok(connection.begin_with_options(options).await?)
     }
 
     /// Whether the database answers.
@@ -146,7 +194,7 @@ impl Db {
 
     /// Closes the connections; SQLite checkpoints its log.
     pub async fn close(self) {
-        for connection in [self.reader, self.writer] {
+        for connection in [self.reader, self.writer, self.planned_once] {
             let _ = connection.close().await;
         }
     }

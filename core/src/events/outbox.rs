@@ -19,7 +19,8 @@ use crate::{
     ctx::Core,
     entities::outbox,
     error::{Error, Result},
-    sid::{AccountSid, ChannelSid, ServiceSid},
+    messages,
+    sid::{AccountSid, ChannelSid, MessageSid, ServiceSid},
     sql::Sql,
     timestamp::Timestamp,
 };
@@ -28,6 +29,8 @@ use crate::{
 const SWEEP_ROWS: i64 = 200;
 /// How many events of the log are read at once.
 const READ_AT_ONCE: u64 = 500;
+/// How many arrivals are looked up at once.
+const LOOKED_UP_AT_ONCE: usize = 500;
 
 #[derive(Serialize, Deserialize)]
 struct Entry {
@@ -41,9 +44,27 @@ enum Item {
     /// An event that can be read back from the log.
     #[serde(rename = "l")]
     Logged(AccountSid, ServiceSid, ChannelSid, i64),
+    /// The arrival of a message, which has no `seq` before the row is written.
+    #[serde(rename = "m")]
+    Arrival(AccountSid, ServiceSid, ChannelSid, MessageSid),
     /// An event that is kept nowhere else.
     #[serde(rename = "e")]
     Inline(Box<Event>),
+}
+
+/// The payload of a row that stands for messages which are stored by the same statement. Those that are not stored after
+/// all are passed over.
+///
+/// # Errors
+/// When it cannot be written down.
+pub(crate) fn of_arrivals(
+    node: Uuid,
+    arrivals: impl Iterator<Item = (AccountSid, ServiceSid, ChannelSid, MessageSid)>,
+) -> Result<String> {
+    let items = arrivals
+        .map(|(account, service, channel, message)| Item::Arrival(account, service, channel, message))
+        .collect();
+    serde_json::to_string(&Entry { node, items }).map_err(Error::internal)
 }
 
 /// Writes one row for all `events`; answers its id.
@@ -121,7 +142,8 @@ pub async fn sweep(core: &Core, age: Duration) -> Result<usize> {
 }
 
 /// Turns entries into events, each process's in the order of its entries. The log is read once a channel.
-async fn resolve(db: &impl ConnectionTrait, entries: Vec<Entry>) -> Result<HashMap<Uuid, Vec<Event>>> {
+async fn resolve(db: &impl ConnectionTrait, mut entries: Vec<Entry>) -> Result<HashMap<Uuid, Vec<Event>>> {
+    number(db, &mut entries).await?;
     let mut spans: BTreeMap<(ServiceSid, ChannelSid), (AccountSid, i64, i64)> = BTreeMap::new();
     for item in entries.iter().flat_map(|entry| &entry.items) {
         if let Item::Logged(account, service, channel, seq) = item {
@@ -159,9 +181,35 @@ async fn resolve(db: &impl ConnectionTrait, entries: Vec<Entry>) -> Result<HashM
         events.extend(entry.items.into_iter().filter_map(|item| match item {
             Item::Inline(event) => Some(*event),
             Item::Logged(_, service, channel, seq) => logged.remove(&(service, channel, seq)),
+            Item::Arrival(..) => None,
         }));
     }
     Ok(by_node)
+}
+
+/// Gives arrivals the `seq` that they got.
+async fn number(db: &impl ConnectionTrait, entries: &mut [Entry]) -> Result<()> {
+    let arrivals = entries.iter().flat_map(|entry| &entry.items);
+    let arrivals: Vec<(ServiceSid, ChannelSid, MessageSid)> = arrivals
+        .filter_map(|item| match item {
+            Item::Arrival(_, service, channel, message) => Some((*service, *channel, *message)),
+            _ => None,
+        })
+        .collect();
+    let mut numbers: HashMap<MessageSid, i64> = HashMap::with_capacity(arrivals.len());
+    for portion in arrivals.chunks(LOOKED_UP_AT_ONCE) {
+        for (message, seq) in messages::seqs(db, portion).await? {
+            numbers.insert(message, seq);
+        }
+    }
+    for item in entries.iter_mut().flat_map(|entry| &mut entry.items) {
+        if let Item::Arrival(account, service, channel, message) = item
+            && let Some(seq) = numbers.get(message)
+        {
+            *item = Item::Logged(*account, *service, *channel, *seq);
+        }
+    }
+    Ok(())
 }
 
 fn away(error: BrokerError) -> Error {

@@ -1,6 +1,7 @@
 //! Messages of a channel. Sends go through the group commit in [`writer`]; edits and removals are single changes.
 
 mod actions;
+mod at_once;
 mod batch;
 mod origins;
 pub(crate) mod rows;
@@ -10,6 +11,7 @@ pub mod writer;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
+pub(crate) use rows::seqs;
 pub use actions::{UpdateMessage, remove, update};
 pub use sending::{NewMessage, Sent, Vetted, interceptors, send, send_all, submit, vet};
 pub use view::{MessageView, SentView, sent_view, view};

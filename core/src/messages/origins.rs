@@ -26,16 +26,21 @@ struct Recent {
 impl Origins {
     /// Takes note of arrivals, before anybody can read them.
     pub(super) fn note(&self, events: &[Event]) {
+        self.note_all(events.iter().map(|event| (event.id, event.connection)));
+    }
+
+    /// The same of events that are yet to be.
+    pub(super) fn note_all(&self, arrivals: impl Iterator<Item = (EventSid, Option<Uuid>)>) {
         let mut recent = self.0.lock();
-        for event in events {
-            let Some(socket) = event.connection else { continue };
+        for (event, socket) in arrivals {
+            let Some(socket) = socket else { continue };
             if recent.order.len() == MOST
                 && let Some(oldest) = recent.order.pop_front()
             {
                 recent.sockets.remove(&oldest);
             }
-            recent.sockets.insert(event.id, socket);
-            recent.order.push_back(event.id);
+            recent.sockets.insert(event, socket);
+            recent.order.push_back(event);
         }
     }
 

@@ -1,12 +1,47 @@
 //! Writing messages down.
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbBackend};
 
 use crate::{
     entities::message,
     error::Result,
+    sid::{ChannelSid, MessageSid, ServiceSid},
     sql::{LONG, Sql},
 };
+
+/// The `seq` of those of these messages that are there.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub(crate) async fn seqs(
+    db: &impl ConnectionTrait,
+    messages: &[(ServiceSid, ChannelSid, MessageSid)],
+) -> Result<Vec<(MessageSid, i64)>> {
+    if messages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let backend = db.get_database_backend();
+    let mut sql = Sql::new("WITH ");
+    sql.table(
+        backend,
+        "asked",
+        [("service_id", "uuid"), ("channel_id", "uuid"), ("id", "uuid")],
+        messages
+            .iter()
+            .map(|(service, channel, message)| [service.into(), channel.into(), message.into()]),
+    );
+    sql.push(if backend == DbBackend::Postgres {
+        " SELECT a.id, m.seq FROM asked a CROSS JOIN LATERAL (SELECT seq FROM messages \
+         WHERE service_id = a.service_id AND channel_id = a.channel_id AND id = a.id OFFSET 0) m"
+    } else {
+        " SELECT m.id, m.seq FROM asked a JOIN messages m ON m.service_id = a.service_id \
+         AND m.channel_id = a.channel_id AND m.id = a.id"
+    });
+    let rows = sql.all(db).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("", "id")?, row.try_get("", "seq")?)))
+        .collect()
+}
 
 /// Inserts messages that nobody has removed yet.
 ///

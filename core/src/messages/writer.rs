@@ -16,20 +16,26 @@ use sea_orm::DbBackend;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Sent, batch::Batch, origins::Origins};
+use super::{
+    Sent,
+    at_once::{AtOnce, Names},
+    batch::Batch,
+    origins::Origins,
+};
 use crate::{
-    audit::Actor,
+    audit::{self, Actor, Edit},
     ctx::{BaseUrl, Origin},
     db::{Db, TRANSACTION_LIMIT},
-    entities::service,
+    entities::{message, service},
     error::{Error, ErrorCode, Result},
     events::{
-        outbox,
-        publisher::{Committed, Publisher},
+        Event, outbox,
+        publisher::{Committed, Due, Publisher},
     },
     input::ChannelRef,
     sid::{AccountSid, EventSid, ServiceSid},
     timestamp::Timestamp,
+    webhooks::{self, Told, hooks::ChannelHooks},
 };
 
 /// The most sends in one transaction.
@@ -90,6 +96,7 @@ impl MessageWriter {
                 base: base.clone(),
                 figures: Arc::clone(&figures),
                 origins: Arc::clone(&origins),
+                names: Names::default(),
             };
             tokio::spawn(lane.run(receiver));
             sender
@@ -139,36 +146,174 @@ struct Lane {
     base: BaseUrl,
     figures: Arc<Figures>,
     origins: Arc<Origins>,
+    names: Names,
 }
 
 impl Lane {
-    async fn run(self, mut queue: mpsc::Receiver<SendRequest>) {
+    async fn run(mut self, mut queue: mpsc::Receiver<SendRequest>) {
         let mut batch = Vec::with_capacity(BATCH);
         while queue.recv_many(&mut batch, BATCH).await > 0 {
             let requests: Vec<SendRequest> = batch
                 .drain(..)
                 .filter(|request| !request.reply.is_closed())
                 .collect();
-            match self.store(&requests).await {
-                Ok(results) => answer(requests, results),
-                Err(error) if requests.len() == 1 || error.code() == ErrorCode::Unavailable => {
-                    tracing::error!(?error, sends = requests.len(), "sends were not stored");
-                    let code = error.code();
-                    answer_all(requests, || Error::new(code));
+            let requests = if self.db.backend() == DbBackend::Postgres {
+                self.at_once(requests).await
+            } else {
+                requests
+            };
+            self.batched(requests).await;
+        }
+    }
+
+    /// Stores what one statement can store, and answers it; gives back the others, in their order.
+    async fn at_once(&self, requests: Vec<SendRequest>) -> Vec<SendRequest> {
+        match self.store_at_once(&requests).await {
+            Ok(sent) => {
+                let mut others = Vec::new();
+                for (request, sent) in requests.into_iter().zip(sent) {
+                    match sent {
+                        Some(sent) => drop(request.reply.send(Ok(sent))),
+                        None => others.push(request),
+                    }
                 }
-                Err(error) => {
-                    tracing::warn!(
-                        ?error,
-                        sends = requests.len(),
-                        "a batch was refused as a whole; storing its sends one by one"
-                    );
-                    self.one_by_one(requests).await;
-                }
+                others
+            }
+            Err(error) if error.code() == ErrorCode::Unavailable => {
+                tracing::error!(?error, sends = requests.len(), "sends were not stored");
+                answer_all(requests, || Error::new(ErrorCode::Unavailable));
+                Vec::new()
+            }
+            Err(error) => {
+                tracing::debug!(?error, sends = requests.len(), "sends could not be stored at once");
+                requests
             }
         }
     }
 
-    async fn one_by_one(&self, requests: Vec<SendRequest>) {
+    /// Stores with one statement; answers what was stored, in the order of the requests.
+    async fn store_at_once(&self, requests: &[SendRequest]) -> Result<Vec<Option<Sent>>> {
+        let mut sent: Vec<Option<Sent>> = requests.iter().map(|_| None).collect();
+        let at_once = AtOnce::of(requests, &self.names);
+        if at_once.is_empty() {
+            return Ok(sent);
+        }
+        let publisher = &self.publisher;
+        let outbox = if publisher.needs_outbox() {
+            let arrivals = at_once
+                .arrivals()
+                .map(|(request, channel, id)| (request.account, request.service, channel, id));
+            Some((Uuid::now_v7(), outbox::of_arrivals(publisher.node(), arrivals)?))
+        } else {
+            None
+        };
+        let row = outbox.as_ref().map(|(row, _)| *row);
+        // It is committed, and may be read, before it is known here what was stored.
+        self.origins.note_all(
+            at_once
+                .arrivals()
+                .map(|(request, _, id)| (EventSid(id.0), request.origin.connection)),
+        );
+        let is_alone = at_once.arrivals().all(|(request, ..)| !leaves_rows(request));
+        let (messages, deliveries) = if is_alone {
+            (at_once.store(self.db.planned_once(), outbox).await?, Vec::new())
+        } else {
+            self.store_with_rows(requests, at_once, outbox).await?
+        };
+        let mut events = Vec::with_capacity(messages.len());
+        for (place, message) in messages {
+            let request = &requests[place];
+            events.push(Arc::new(Event::message_added(
+                request.account,
+                message.clone(),
+                request.origin.connection,
+            )));
+            sent[place] = Some(Sent {
+                message,
+                replayed: false,
+            });
+        }
+        self.count(&events);
+        publisher.committed(Committed {
+            events,
+            outbox: row,
+            deliveries,
+        });
+        Ok(sent)
+    }
+
+    /// Stores with one statement, and with it what webhooks and the audit log are to have.
+    async fn store_with_rows(
+        &self,
+        requests: &[SendRequest],
+        at_once: AtOnce<'_>,
+        outbox: Option<(Uuid, String)>,
+    ) -> Result<(Vec<(usize, message::Model)>, Vec<Due>)> {
+        let began = Instant::now();
+        let tx = self.db.begin_planned_once().await?;
+        let messages = at_once.store(&tx, outbox).await?;
+        let events: Vec<(&SendRequest, Event)> = messages
+            .iter()
+            .map(|(place, message)| {
+                let request = &requests[*place];
+                let connection = request.origin.connection;
+                let event = Event::message_added(request.account, message.clone(), connection);
+                (request, event)
+            })
+            .collect();
+        let told: Vec<Told<'_>> = events
+            .iter()
+            .map(|(request, event)| Told {
+                service: &request.settings,
+                origin: &request.origin,
+                event,
+            })
+            .collect();
+        let deliveries = webhooks::record(&tx, &self.base, &ChannelHooks::default(), &told).await?;
+        let mut entries = Vec::new();
+        for (place, message) in &messages {
+            let request = &requests[*place];
+            if let Some(actor) = request.actor {
+                let (account, service) = (request.account, Some(request.service));
+                entries.push(audit::entry(actor, account, service, Edit::Created(message))?);
+            }
+        }
+        audit::store(&tx, &entries).await?;
+        if began.elapsed() > TRANSACTION_LIMIT {
+            return Err(Error::new(ErrorCode::Unavailable));
+        }
+        tx.commit().await?;
+        Ok((messages, deliveries))
+    }
+
+    fn count(&self, events: &[Arc<Event>]) {
+        self.figures
+            .stored
+            .fetch_add(events.len() as u64, Ordering::Relaxed);
+        self.figures.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Stores a batch and answers it.
+    async fn batched(&mut self, requests: Vec<SendRequest>) {
+        match self.store(&requests).await {
+            Ok(results) => answer(requests, results),
+            Err(error) if requests.len() == 1 || error.code() == ErrorCode::Unavailable => {
+                tracing::error!(?error, sends = requests.len(), "sends were not stored");
+                let code = error.code();
+                answer_all(requests, || Error::new(code));
+            }
+            Err(error) => {
+                tracing::warn!(
+                    ?error,
+                    sends = requests.len(),
+                    "a batch was refused as a whole; storing its sends one by one"
+                );
+                self.one_by_one(requests).await;
+            }
+        }
+    }
+
+    async fn one_by_one(&mut self, requests: Vec<SendRequest>) {
         for request in requests {
             let result = match self.store(std::slice::from_ref(&request)).await {
                 Ok(mut results) => results
@@ -184,19 +329,24 @@ impl Lane {
     }
 
     /// Stores the batch and answers one result for each request, in order.
-    async fn store(&self, requests: &[SendRequest]) -> Result<Vec<Result<Sent>>> {
+    async fn store(&mut self, requests: &[SendRequest]) -> Result<Vec<Result<Sent>>> {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
         let began = Instant::now();
-        let publisher = &self.publisher;
         let tx = self.db.begin().await?;
         let mut batch = Batch::load(&tx, requests).await?;
         let results: Vec<Result<Sent>> = requests.iter().map(|request| batch.place(request)).collect();
+        for (request, sent) in requests.iter().zip(&results) {
+            if let (ChannelRef::Name(name), Ok(sent)) = (&request.channel, sent) {
+                self.names.learn(request.service, name, sent.message.channel_id);
+            }
+        }
         if batch.is_empty() {
             tx.rollback().await?;
             return Ok(results);
         }
+        let publisher = &self.publisher;
         let (events, deliveries) = batch.write(&tx, &self.base).await?;
         let row = if publisher.needs_outbox() {
             Some(outbox::push(&tx, publisher.node(), &events).await?)
@@ -208,17 +358,23 @@ impl Lane {
         }
         self.origins.note(&events);
         tx.commit().await?;
-        self.figures
-            .stored
-            .fetch_add(events.len() as u64, Ordering::Relaxed);
-        self.figures.commits.fetch_add(1, Ordering::Relaxed);
+        let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
+        self.count(&events);
         publisher.committed(Committed {
-            events: events.into_iter().map(Arc::new).collect(),
+            events,
             outbox: row,
             deliveries,
         });
         Ok(results)
     }
+}
+
+/// Whether the send has more to leave in the database than its message: something for webhooks, or for the audit log.
+fn leaves_rows(request: &SendRequest) -> bool {
+    let service = &request.settings;
+    request.actor.is_some()
+        || service.webhook_endpoints > 0
+        || (request.origin.webhooks && service.post_webhook_url.is_some())
 }
 
 fn answer(requests: Vec<SendRequest>, results: Vec<Result<Sent>>) {
