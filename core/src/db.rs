@@ -22,9 +22,9 @@ const PLANNED_ONCE: u32 = 2;
 /// How long a plan is kept at most: tables grow.
 const PLAN_LIFE: Duration = Duration::from_secs(10);
 
-/// What makes one plan good for all values: reading a table whole costs more than any number of look-ups, whatever size
-/// Postgres takes it to have.
-const PLANNING_ONCE: [(&str, &str); 7] = [
+/// What makes one plan good for all values: what counts is how many rows and entries of indexes are looked at, and to read
+/// a table whole costs more than any number of look-ups, whatever size Postgres takes it to have.
+const PLANNING_ONCE: [(&str, &str); 8] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
@@ -32,6 +32,7 @@ const PLANNING_ONCE: [(&str, &str); 7] = [
     ("random_page_cost", "0.01"),
     ("seq_page_cost", "0.01"),
     ("cpu_tuple_cost", "1"),
+    ("cpu_index_tuple_cost", "1"),
 ];
 
 fn postgres_options(url: &str, connections: u32, planning: &'static [(&str, &str)]) -> ConnectOptions {

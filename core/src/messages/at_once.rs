@@ -32,7 +32,8 @@ const NAMES: usize = 16_384;
 const NO_TEXT: &str = "";
 const NO_MOMENT: i64 = i64::MIN;
 
-/// `room`: the channels as they are now. `unfit`: those in which somebody may not send, or has sent that before. The
+/// `room`: the channels as they are now; `COALESCE` keeps Postgres from the indexes of those that are not deleted, none of
+/// which is as good as the key. `unfit`: those in which somebody may not send, or has sent that before. The
 /// last four parameters are the moment, the slack of lists, the outbox row and its payload.
 const STORE: &str = "\
 WITH room AS MATERIALIZED (\
@@ -41,7 +42,7 @@ WITH room AS MATERIALIZED (\
  FROM unnest(CAST($1 AS uuid[]), CAST($2 AS uuid[]), CAST($3 AS text[]), CAST($4 AS integer[]), CAST($5 AS uuid[]), \
  CAST($6 AS bigint[])) WITH ORDINALITY AS r(service_id, channel_id, name, sends, last_id, last_date, number) \
  CROSS JOIN LATERAL (SELECT last_seq FROM channels WHERE service_id = r.service_id AND id = r.channel_id \
- AND deleted_at IS NULL AND (r.name = '' OR unique_name = r.name) AND webhooks = 0 AND pool_id IS NULL \
+ AND COALESCE(deleted_at, 0) = 0 AND (r.name = '' OR unique_name = r.name) AND webhooks = 0 AND pool_id IS NULL \
  AND campaign_id IS NULL AND case_state IS DISTINCT FROM 'snoozed' OFFSET 0) c \
  WHERE NOT EXISTS (SELECT 1 FROM attribute_indexes x WHERE x.service_id = r.service_id AND x.resource = 'messages' \
  AND x.status IN ('building', 'ready'))\
