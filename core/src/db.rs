@@ -16,6 +16,15 @@ pub const TRANSACTION_LIMIT: Duration = Duration::from_secs(5);
 /// A connection to Postgres that was used so lately is taken to be alive.
 const TRUSTED: Duration = Duration::from_secs(1);
 
+/// How much of the file SQLite's connections keep in memory, in KiB. Each commit touches pages all over the file; what
+/// the writer has to read again for it costs as much as to write it.
+const WRITER_CACHE: &str = "-32000";
+const READER_CACHE: &str = "-4000";
+
+/// How many pages SQLite's log may have before they are copied to where they belong. Busy pages are written to the log
+/// again and again, and copied once: the rarer that is, the less is copied.
+const CHECKPOINT: &str = "8000";
+
 /// How many connections carry out statements that are planned once: one for each writer of messages.
 const PLANNED_ONCE: u32 = 2;
 
@@ -74,7 +83,7 @@ impl Db {
     /// # Errors
     /// When the file cannot be opened.
     pub async fn sqlite(path: &Path) -> Result<Self, DbErr> {
-        let connect = |connections: u32| {
+        let connect = |connections: u32, cache: &'static str| {
             let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", path.display()));
             options
                 .max_connections(connections)
@@ -82,20 +91,21 @@ impl Db {
                 // There is nobody at the other end who could have hung up.
                 .test_before_acquire(false)
                 .sqlx_logging(false);
-            options.map_sqlx_sqlite_opts(|options| {
+            options.map_sqlx_sqlite_opts(move |options| {
                 options
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
                     .busy_timeout(TRANSACTION_LIMIT)
                     .statement_cache_capacity(200)
-                    .pragma("cache_size", "-4000")
+                    .pragma("cache_size", cache)
+                    .pragma("wal_autocheckpoint", CHECKPOINT)
             });
             Database::connect(options)
         };
         // The writer first: it creates the file and turns WAL on.
-        let writer = connect(1).await?;
+        let writer = connect(1, WRITER_CACHE).await?;
         Ok(Self {
-            reader: connect(readers()).await?,
+            reader: connect(readers(), READER_CACHE).await?,
             planned_once: writer.clone(),
             writer,
         })

@@ -9,7 +9,10 @@ use crate::timestamp::Timestamp;
 /// The type of a column of long texts in [`Sql::table`].
 pub(crate) const LONG: &str = "long text";
 
-/// A statement under construction; `$n` placeholders are understood by both drivers.
+/// What stands for a value in the text until it is known how the database writes placeholders.
+const PLACE: char = '\u{1}';
+
+/// A statement under construction.
 pub(crate) struct Sql {
     text: String,
     values: Vec<Value>,
@@ -33,8 +36,7 @@ impl Sql {
     /// Appends a placeholder bound to `value`.
     pub(crate) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
         self.values.push(value.into());
-        self.text.push('$');
-        self.text.push_str(&self.values.len().to_string());
+        self.text.push(PLACE);
         self
     }
 
@@ -186,15 +188,29 @@ impl Sql {
     }
 
     pub(crate) async fn all(self, db: &impl ConnectionTrait) -> Result<Vec<QueryResult>, DbErr> {
-        let backend = db.get_database_backend();
-        db.query_all_raw(Statement::from_sql_and_values(backend, self.text, self.values))
-            .await
+        db.query_all_raw(self.statement(db.get_database_backend())).await
     }
 
     pub(crate) async fn execute(self, db: &impl ConnectionTrait) -> Result<ExecResult, DbErr> {
-        let backend = db.get_database_backend();
-        db.execute_raw(Statement::from_sql_and_values(backend, self.text, self.values))
-            .await
+        db.execute_raw(self.statement(db.get_database_backend())).await
+    }
+
+    /// The statement with its placeholders: numbered ones for Postgres. SQLite would take them for names, and look
+    /// through all of them for each value that is bound.
+    fn statement(self, backend: DbBackend) -> Statement {
+        let mut parts = self.text.split(PLACE);
+        let mut text = String::with_capacity(self.text.len() + 3 * self.values.len());
+        text.push_str(parts.next().unwrap_or_default());
+        for (number, part) in (1..).zip(parts) {
+            if backend == DbBackend::Postgres {
+                // Writing to a text does not fail.
+                let _ = write!(text, "${number}");
+            } else {
+                text.push('?');
+            }
+            text.push_str(part);
+        }
+        Statement::from_sql_and_values(backend, text, self.values)
     }
 }
 
@@ -279,6 +295,24 @@ mod tests {
             r#"{"plain","a \"quoted\" {thing}, and \\","",NULL,-7}"#
         );
         assert_eq!(Array::default().end(), "{}");
+    }
+
+    #[test]
+    fn placeholders_are_those_of_the_database() {
+        let statement = |backend| {
+            let mut sql = Sql::new("SELECT '$.a' WHERE a = ");
+            sql.bind(1).push(" AND b IN (");
+            sql.list([2.into(), 3.into()]).push(")");
+            sql.statement(backend).sql
+        };
+        assert_eq!(
+            statement(DbBackend::Postgres),
+            "SELECT '$.a' WHERE a = $1 AND b IN ($2,$3)"
+        );
+        assert_eq!(
+            statement(DbBackend::Sqlite),
+            "SELECT '$.a' WHERE a = ? AND b IN (?,?)"
+        );
     }
 
     #[test]

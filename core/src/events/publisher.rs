@@ -29,7 +29,7 @@ const BATCH: usize = 64;
 const NEWS_AT_ONCE: usize = 32;
 /// Events for more buckets than this go to every gateway: a message for each bucket would cost the broker more than
 /// gateways are spared by it.
-const BUCKETS_AT_ONCE: usize = 48;
+const BUCKETS_AT_ONCE: usize = 8;
 
 /// What a commit leaves to be told.
 #[derive(Debug, Default)]
