@@ -25,8 +25,9 @@ const READER_CACHE: &str = "-4000";
 /// again and again, and copied once: the rarer that is, the less is copied.
 const CHECKPOINT: &str = "8000";
 
-/// How many connections carry out statements that are planned once: one for each writer of messages.
-const PLANNED_ONCE: u32 = 2;
+/// How many connections carry out statements that are planned once: the writers of messages, and what connecting clients
+/// ask.
+const PLANNED_ONCE: u32 = 6;
 
 /// How long a plan is kept at most: tables grow.
 const PLAN_LIFE: Duration = Duration::from_secs(10);

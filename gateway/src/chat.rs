@@ -136,7 +136,10 @@ impl Chat {
             Some(before) => Some(before.offset.as_str()),
             None => cursor.as_ref().map(|cursor| cursor.as_str().unwrap_or_default()),
         };
-        let start = self.hub.admit(&client, cursor).await?;
+        let start = self
+            .hub
+            .admit(&client, cursor, user.joined_channels_count)
+            .await?;
         // Until everything missed has been told, the client's own cursor is the true one.
         let position = match (cursor, start.complete) {
             (Some(cursor), Some(true)) => cursor.to_owned(),

@@ -18,6 +18,7 @@ use crate::{
     api_keys::KeyUse,
     broker::{Asks, Broker, Bus, Jobs},
     campaigns::{Deliveries, Wake},
+    connecting::Connecting,
     db::Db,
     draining::Draining,
     entities::service,
@@ -157,6 +158,8 @@ pub struct Core {
     pub key_use: KeyUse,
     /// What calls are let in by.
     pub lookups: Lookups,
+    /// What connecting clients ask.
+    pub connecting: Connecting,
     /// Who waits for the next event of a service.
     pub readers: Readers,
     /// Whether the process is about to end.
@@ -185,6 +188,7 @@ impl Core {
             recorder: Recorder::start(&db),
             key_use: KeyUse::new(&db),
             lookups: Lookups::new(&db),
+            connecting: Connecting::new(&db),
             readers,
             draining: Draining::default(),
             db,

@@ -8,13 +8,14 @@
 use std::{collections::HashMap, time::Duration};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::ConnectionTrait;
 use siphasher::sip::SipHasher24;
 use smallvec::SmallVec;
 use subtle::ConstantTimeEq;
 
 use super::log::{self, Stretch};
 use crate::{
+    ctx::Core,
     db::TRANSACTION_LIMIT,
     error::Result,
     secrets::Vault,
@@ -182,43 +183,6 @@ pub struct Subscription {
     pub deleted: bool,
 }
 
-/// The user's channels that had an event after `since` (all of them without it), in one query however many there are.
-///
-/// # Errors
-/// Whatever the database refuses.
-pub async fn subscriptions(
-    db: &impl ConnectionTrait,
-    service: ServiceSid,
-    identity: &str,
-    since: Option<Timestamp>,
-) -> Result<Vec<Subscription>> {
-    let mut sql = Sql::new(
-        "SELECT c.id, c.last_seq, c.last_event_at, c.deleted_at FROM channels c WHERE c.service_id = ",
-    );
-    sql.bind(service).push(" AND ");
-    sql.one_of(db.get_database_backend(), "c.id", |sql| {
-        sql.push("SELECT m.channel_id FROM members m WHERE m.service_id = ")
-            .bind(service)
-            .push(" AND m.identity = ")
-            .bind(identity);
-    });
-    if let Some(since) = since {
-        sql.push(" AND c.last_event_at > ").bind(since);
-    }
-    sql.all(db)
-        .await?
-        .iter()
-        .map(|row| {
-            Ok(Subscription {
-                channel: row.try_get("", "id")?,
-                last_seq: row.try_get("", "last_seq")?,
-                last_event_at: row.try_get("", "last_event_at")?,
-                deleted: row.try_get::<Option<Timestamp>>("", "deleted_at")?.is_some(),
-            })
-        })
-        .collect()
-}
-
 /// The account of a channel and its latest `seq`, deleted channels included.
 ///
 /// # Errors
@@ -272,7 +236,7 @@ pub async fn positions(
 /// # Errors
 /// Whatever the database refuses.
 pub async fn missed(
-    db: &DatabaseConnection,
+    core: &Core,
     account: AccountSid,
     service: ServiceSid,
     identity: &str,
@@ -281,7 +245,8 @@ pub async fn missed(
 ) -> Result<Vec<Stretch>> {
     let since = cursor.watermark.minus(MARGIN);
     let mut changes: HashMap<ChannelSid, Vec<log::MembershipChange>> = HashMap::new();
-    for change in log::membership_changes(db, service, identity, since).await? {
+    let found = core.connecting.membership_changes(service, identity, since);
+    for change in found.await? {
         changes.entry(change.channel).or_default().push(change);
     }
     let mut stretches = Vec::new();
@@ -302,7 +267,7 @@ pub async fn missed(
         .copied()
         .filter(|channel| told(channel).is_none())
         .collect();
-    let before = log::seqs_at(db, service, &untold, since).await?;
+    let before = core.connecting.seqs_at(service, untold, since).await?;
     for channel in channels {
         let known = told(&channel)
             .or_else(|| before.get(&channel).copied())

@@ -16,6 +16,11 @@ use crate::{
     timestamp::Timestamp,
 };
 
+/// Where arrivals of messages are recorded.
+pub(crate) const MESSAGES: &str = "messages";
+/// Where everything else is.
+pub(crate) const OTHERS: &str = "channel_events";
+
 /// How many rows one statement inserts.
 const ROWS: usize = 500;
 /// How many channels one question looks back at: it must end before the database loses patience.
@@ -156,16 +161,22 @@ pub async fn read_all(db: &impl ConnectionTrait, stretches: &[Stretch]) -> Resul
         .await;
     }
     let mut events = Vec::new();
-    for row in within(stretches, "messages").all(db).await? {
+    for row in within(stretches, MESSAGES).all(db).await? {
         events.push(arrival(account, message::Model::from_query_result(&row, "")?));
     }
-    for row in within(stretches, "channel_events").all(db).await? {
+    for row in within(stretches, OTHERS).all(db).await? {
         events.push(from_row(
             account,
             channel_event::Model::from_query_result(&row, "")?,
         )?);
     }
     debug_assert!(events.iter().all(|event| event.service == service));
+    put_in_order(stretches, &mut events);
+    Ok(events)
+}
+
+/// Puts the events of stretches of one service in their order, those of a channel one after the other, each once.
+pub(crate) fn put_in_order(stretches: &[Stretch], events: &mut Vec<Event>) {
     let mut places: HashMap<ChannelSid, usize> = HashMap::new();
     for (place, stretch) in stretches.iter().enumerate() {
         places.entry(stretch.channel).or_insert(place);
@@ -173,7 +184,6 @@ pub async fn read_all(db: &impl ConnectionTrait, stretches: &[Stretch]) -> Resul
     let place = |event: &Event| event.channel.and_then(|channel| places.get(&channel).copied());
     events.sort_unstable_by_key(|event| (place(event), event.seq));
     events.dedup_by_key(|event| (event.channel, event.seq));
-    Ok(events)
 }
 
 /// The rows of a table that lie in these stretches.
@@ -211,7 +221,7 @@ pub async fn seqs_at(
         let mut sql = Sql::new("WITH asked (channel_id) AS (VALUES ");
         sql.rows(portion.iter().map(|channel| [channel.into()]));
         sql.push(") SELECT a.channel_id");
-        for (table, name) in [("messages", "message"), ("channel_events", "other")] {
+        for (table, name) in [(MESSAGES, "message"), (OTHERS, "other")] {
             sql.push(&format!(", (SELECT t.seq FROM {table} t WHERE t.service_id = "))
                 .bind(service);
             sql.push(" AND t.channel_id = a.channel_id AND t.committed_at <= ")
@@ -237,46 +247,6 @@ pub struct MembershipChange {
     pub seq: i64,
     /// Joined, or left.
     pub joined: bool,
-}
-
-/// The user's joins and leaves after `moment`, by channel and `seq`.
-///
-/// # Errors
-/// Whatever the database refuses.
-pub async fn membership_changes(
-    db: &impl ConnectionTrait,
-    service: ServiceSid,
-    identity: &str,
-    moment: Timestamp,
-) -> Result<Vec<MembershipChange>> {
-    // Not what is in them: a user may have joined thousands of channels since.
-    let rows: Vec<(ChannelSid, i64, String)> = channel_event::Entity::find()
-        .select_only()
-        .columns([
-            channel_event::Column::ChannelId,
-            channel_event::Column::Seq,
-            channel_event::Column::Kind,
-        ])
-        .filter(channel_event::Column::ServiceId.eq(service))
-        .filter(channel_event::Column::Subject.eq(identity))
-        // An identity may read like a note of a pool.
-        .filter(
-            channel_event::Column::Kind.is_in([EventKind::MemberJoined.name(), EventKind::MemberLeft.name()]),
-        )
-        .filter(channel_event::Column::CommittedAt.gt(moment))
-        .order_by_asc(channel_event::Column::ChannelId)
-        .order_by_asc(channel_event::Column::Seq)
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(channel, seq, kind)| MembershipChange {
-            channel,
-            seq,
-            joined: kind == EventKind::MemberJoined.name(),
-        })
-        .collect())
 }
 
 /// How these pools came to channels and went after `moment`, by channel and `seq`; of these channels only, when any are
@@ -378,7 +348,7 @@ pub async fn joins(
 }
 
 /// The arrival of a message, without what it said when it was removed.
-pub(super) fn arrival(account: AccountSid, mut message: message::Model) -> Event {
+pub(crate) fn arrival(account: AccountSid, mut message: message::Model) -> Event {
     if message.removed_at.is_some() {
         forget_content(&mut message);
     }
@@ -394,7 +364,7 @@ fn forget_content(message: &mut message::Model) {
 ///
 /// # Errors
 /// When another version wrote it in a form that this one does not know.
-pub(super) fn from_row(account: AccountSid, row: channel_event::Model) -> Result<Event> {
+pub(crate) fn from_row(account: AccountSid, row: channel_event::Model) -> Result<Event> {
     let kind = EventKind::parse(&row.kind)
         .ok_or_else(|| Error::internal(format!("the event log has an unknown kind '{}'", row.kind)))?;
     let mut resource: Resource = serde_json::from_str(&row.payload).map_err(Error::internal)?;

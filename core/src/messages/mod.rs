@@ -11,8 +11,8 @@ pub mod writer;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
-pub(crate) use rows::seqs;
 pub use actions::{UpdateMessage, remove, update};
+pub(crate) use rows::seqs;
 pub use sending::{NewMessage, Sent, Vetted, interceptors, send, send_all, submit, vet};
 pub use view::{MessageView, SentView, sent_view, view};
 

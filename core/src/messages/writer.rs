@@ -185,7 +185,11 @@ impl Lane {
                 Vec::new()
             }
             Err(error) => {
-                tracing::debug!(?error, sends = requests.len(), "sends could not be stored at once");
+                tracing::debug!(
+                    ?error,
+                    sends = requests.len(),
+                    "sends could not be stored at once"
+                );
                 requests
             }
         }

@@ -3,9 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect,
-    sea_query::{Expr, ExprTrait, OnConflict, Query},
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, sea_query::OnConflict,
 };
 
 use super::{Reach, UserNews, scoped};
@@ -13,8 +11,9 @@ use crate::{
     attribute_indexes::upkeep,
     audit::Edit,
     change::Change,
+    connecting::KnownUser,
     ctx::Ctx,
-    entities::{binding, user},
+    entities::user,
     error::{Error, ErrorCode, Result},
     events::{EventKind, Resource},
     input::{self, Identity},
@@ -215,20 +214,7 @@ pub(super) async fn insert_missing(
 /// # Errors
 /// Whatever the database refuses.
 pub async fn log_in(ctx: &Ctx, identity: &Identity) -> Result<(user::Model, Reach)> {
-    let reached = Query::select()
-        .expr(Expr::val(1))
-        .from(binding::Entity)
-        .and_where(Expr::col((binding::Entity, binding::Column::ServiceId)).eq(ctx.scope()))
-        .and_where(
-            Expr::col((binding::Entity, binding::Column::UserId)).equals((user::Entity, user::Column::Id)),
-        )
-        .to_owned();
-    let known = scoped(ctx.scope())
-        .filter(user::Column::Identity.eq(identity.as_str()))
-        .expr_as(Expr::exists(reached), "notifiable")
-        .into_model::<Known>()
-        .one(ctx.reader())
-        .await?;
+    let known = ctx.core.connecting.user(ctx.scope(), identity.as_str()).await?;
     let reach = |row: &user::Model, notifiable| {
         if ctx.service.reachability_enabled {
             Reach::known(row, notifiable)
@@ -236,7 +222,7 @@ pub async fn log_in(ctx: &Ctx, identity: &Identity) -> Result<(user::Model, Reac
             Reach::default()
         }
     };
-    if let Some(Known { row, notifiable }) = known {
+    if let Some(KnownUser { row, notifiable }) = known {
         let reach = reach(&row, notifiable);
         return Ok((row, reach));
     }
@@ -248,19 +234,4 @@ pub async fn log_in(ctx: &Ctx, identity: &Identity) -> Result<(user::Model, Reac
     change.commit().await?;
     let reach = reach(&row, false);
     Ok((row, reach))
-}
-
-/// A user, and whether it has a device that push notifications go to.
-struct Known {
-    row: user::Model,
-    notifiable: bool,
-}
-
-impl FromQueryResult for Known {
-    fn from_query_result(result: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
-        Ok(Self {
-            row: user::Model::from_query_result(result, prefix)?,
-            notifiable: result.try_get(prefix, "notifiable")?,
-        })
-    }
 }

@@ -38,18 +38,27 @@ pub(crate) struct Start {
 }
 
 impl Hub {
-    /// Gives a client that has entered its seats, and finds what it missed since its cursor. It goes on holding live events back.
+    /// Gives a client that has entered its seats, and finds what it missed since its cursor. It goes on holding live events
+    /// back. `channels` is about how many its user has.
     ///
     /// # Errors
     /// Whatever the database refuses.
-    pub(crate) async fn admit(self: &Arc<Self>, client: &Arc<Client>, cursor: Option<&str>) -> Result<Start> {
+    pub(crate) async fn admit(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        cursor: Option<&str>,
+        channels: i32,
+    ) -> Result<Start> {
         let own = Topic::user(client.service, client.identity.as_str());
         let pools = client.pools();
         let attended = pools.iter().map(|pool| Topic::pool(client.service, *pool));
         self.buckets.bound(attended.chain([own])).await;
         let asked = Timestamp::now();
-        let db = self.core.db.reader();
-        let subscriptions = cursor::subscriptions(db, client.service, client.identity.as_str(), None).await?;
+        let connecting = &self.core.connecting;
+        let identity = client.identity.as_str();
+        let subscriptions = connecting
+            .subscriptions(client.service, identity, None, channels)
+            .await?;
         let watermark = self.watermark();
         let cursor = cursor.map(|text| self.readable(client, text));
         let (mut stretches, complete) = match &cursor {
@@ -57,9 +66,8 @@ impl Hub {
             Some(None) => (Vec::new(), Some(false)),
             Some(Some(cursor)) => {
                 client.has(cursor, watermark);
-                let identity = client.identity.as_str();
                 let missed = cursor::missed(
-                    db,
+                    &self.core,
                     client.account,
                     client.service,
                     identity,
@@ -114,6 +122,7 @@ impl Hub {
                 .await?;
             if let Some(cursor) = cursor {
                 let tenant = (client.account, client.service);
+                let db = self.core.db.reader();
                 stretches.extend(attending::missed(db, tenant, &pools, cursor, &active).await?);
                 stretches = attending::merged(stretches);
             }
@@ -178,11 +187,16 @@ impl Hub {
         known: &HashMap<ChannelSid, i64>,
         stretches: &mut Vec<Stretch>,
     ) -> Result<()> {
-        let db = self.core.db.reader();
+        let connecting = &self.core.connecting;
         let watermark = self.watermark();
         let since = asked.min(watermark).minus(MARGIN);
         let identity = client.identity.as_str();
-        for subscription in cursor::subscriptions(db, client.service, identity, Some(since)).await? {
+        let channels = i32::try_from(known.len()).unwrap_or(i32::MAX);
+        let (active, changes) = futures_util::join!(
+            connecting.subscriptions(client.service, identity, Some(since), channels),
+            connecting.membership_changes(client.service, identity, since),
+        );
+        for subscription in active? {
             let key = (client.service, subscription.channel);
             if let Some(room) = self.room(key)
                 && room.lock().last_seq() < subscription.last_seq
@@ -191,7 +205,7 @@ impl Hub {
             }
         }
         let mut last_change: HashMap<ChannelSid, log::MembershipChange> = HashMap::new();
-        for change in log::membership_changes(db, client.service, identity, since).await? {
+        for change in changes? {
             last_change.insert(change.channel, change);
         }
         for (channel, change) in last_change {
@@ -241,7 +255,7 @@ impl Hub {
     }
 
     async fn deliver_portion(&self, client: &Arc<Client>, portion: &[Stretch]) -> Result<()> {
-        for event in log::read_all(self.core.db.reader(), portion).await? {
+        for event in self.core.connecting.read_all(portion).await? {
             self.wait_for_room(client).await?;
             let kind = self.kind_for(client, &event);
             client.catch_up(event, kind, self.watermark());
@@ -283,11 +297,14 @@ impl Hub {
                 complete: Some(false),
             });
         };
-        let db = self.core.db.reader();
         let identity = client.identity.as_str();
-        let subscriptions = cursor::subscriptions(db, client.service, identity, None).await?;
+        let channels = i32::try_from(client.seats().len()).unwrap_or(i32::MAX);
+        let connecting = &self.core.connecting;
+        let subscriptions = connecting
+            .subscriptions(client.service, identity, None, channels)
+            .await?;
         let mut stretches = cursor::missed(
-            db,
+            &self.core,
             client.account,
             client.service,
             identity,
@@ -298,6 +315,7 @@ impl Hub {
         let pools = client.pools();
         if !pools.is_empty() {
             let since = cursor.watermark.minus(MARGIN);
+            let db = self.core.db.reader();
             let active = attending::active(db, client.service, &pools, since).await?;
             let tenant = (client.account, client.service);
             stretches.extend(attending::missed(db, tenant, &pools, &cursor, &active).await?);
