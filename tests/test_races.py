@@ -1,7 +1,9 @@
 """What has to hold when fifty ask at once, through one REST door and through two on the same database."""
 
+import collections
 import concurrent.futures
 import itertools
+import threading
 
 import pytest
 
@@ -150,3 +152,52 @@ def test_a_member_who_is_added_and_removed_at_once_is_in_or_out(arena):
     assert inside == sum(1 if a.status_code == 201 else -1 for a in answers if a.status_code in (201, 204))
     assert chat.rest.get(path).json()["members_count"] == inside
     assert chat.rest.get(f"{chat.path}/Users/torn").json()["joined_channels_count"] == inside
+
+
+def test_nobody_says_anything_between_its_leave_and_its_return(arena):
+    chat, _ = arena
+    channel = chat.channel("general", "guest", "host")
+    path = f"{chat.path}/Channels/{channel.sid}"
+    over = threading.Event()
+
+    def talk(number):
+        """What became of the sends of one of the guest's devices, at one of the doors."""
+        urls = chat.cluster.apis
+        door = Rest(urls[number % len(urls)], bearer=chat.token("guest"))
+        outcomes = collections.Counter()
+        while not over.is_set():
+            answer = door.post(f"{path}/Messages", {"Body": "here I am"})
+            outcomes[answer.status_code] += 1
+            if answer.status_code != 201:
+                error_of(answer, 403, 50400)
+        door.close()
+        return outcomes
+
+    with concurrent.futures.ThreadPoolExecutor(8) as devices:
+        talks = [devices.submit(talk, number) for number in range(8)]
+        try:
+            for _ in range(25):
+                assert chat.rest.delete(f"{path}/Members/guest").status_code == 204
+                assert chat.rest.post(f"{path}/Members", {"Identity": "guest"}).status_code == 201
+        finally:
+            over.set()
+        outcomes = sum((talk.result() for talk in talks), collections.Counter())
+    assert outcomes[201] and outcomes[403], outcomes
+
+    events, after = [], None
+    while True:
+        page = chat.rest.get(f"{chat.path}/Events", Limit=500, **({"After": after} if after else {})).json()
+        events += [event for event in page["events"] if event["channel_sid"] == channel.sid]
+        after = page["after"]
+        if not page["has_more"]:
+            break
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    is_member, said = False, 0
+    for event in events:
+        if event["type"] in ("memberJoined", "memberLeft") and event["member"]["identity"] == "guest":
+            is_member = event["type"] == "memberJoined"
+        elif event["type"] == "messageAdded":
+            assert is_member, event
+            said += 1
+    assert said == outcomes[201]
+    assert chat.rest.get(path).json()["messages_count"] == said

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A user with more channels asks alone: its answer would hold the others up.
-const MANY_CHANNELS: i32 = 500;
+const MANY_CHANNELS: i32 = 100;
 /// Who missed more events than this reads them alone.
 const MANY_EVENTS: i64 = 64;
 /// The same for who missed something in more channels than these.

@@ -25,9 +25,15 @@ const READER_CACHE: &str = "-4000";
 /// again and again, and copied once: the rarer that is, the less is copied.
 const CHECKPOINT: &str = "8000";
 
-/// How many connections carry out statements that are planned once: the writers of messages, and what connecting clients
-/// ask.
-const PLANNED_ONCE: u32 = 6;
+/// How many connections answer what connecting clients ask: as many as there may be look-ups at the same time.
+const PLANNED_ONCE: u32 = 10;
+
+/// How many writers of messages there are on Postgres.
+pub(crate) const WRITERS: u32 = 2;
+/// How long a writer waits for its connection, and how long its statement may take: no more than [`TRANSACTION_LIMIT`]
+/// together.
+const SENDING_WAITS: Duration = Duration::from_secs(2);
+const SENDING_TAKES: Duration = Duration::from_secs(3);
 
 /// How long a plan is kept at most: tables grow.
 const PLAN_LIFE: Duration = Duration::from_secs(10);
@@ -45,25 +51,33 @@ const PLANNING_ONCE: [(&str, &str); 8] = [
     ("cpu_index_tuple_cost", "1"),
 ];
 
-fn postgres_options(url: &str, connections: u32, planning: &'static [(&str, &str)]) -> ConnectOptions {
+fn postgres_options(
+    url: &str,
+    connections: u32,
+    acquiring: Duration,
+    statement: Duration,
+    planning: &'static [(&str, &str)],
+) -> ConnectOptions {
     let mut options = ConnectOptions::new(url.to_owned());
     options
         .max_connections(connections)
-        .acquire_timeout(TRANSACTION_LIMIT)
-        .connect_timeout(TRANSACTION_LIMIT)
+        .acquire_timeout(acquiring)
+        .connect_timeout(acquiring)
         // Asking before each statement whether the server is still there costs as much as a short statement.
         .test_before_acquire_if_idle_for(TRUSTED)
         .sqlx_logging(false);
-    options.map_sqlx_postgres_opts(|options| {
+    options.map_sqlx_postgres_opts(move |options| {
         options
             .application_name("hubbub")
             .statement_cache_capacity(500)
             .options([
                 // Statements are short; compiling them takes longer than they do.
                 ("jit", "off"),
-                ("statement_timeout", "5s"),
-                ("lock_timeout", "4s"),
                 ("idle_in_transaction_session_timeout", "15s"),
+            ])
+            .options([
+                ("statement_timeout", statement.as_millis()),
+                ("lock_timeout", (statement * 4 / 5).as_millis()),
             ])
             .options(planning.iter().copied())
     });
@@ -76,6 +90,7 @@ pub struct Db {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
     planned_once: DatabaseConnection,
+    sends: DatabaseConnection,
 }
 
 impl Db {
@@ -108,6 +123,7 @@ impl Db {
         Ok(Self {
             reader: connect(readers(), READER_CACHE).await?,
             planned_once: writer.clone(),
+            sends: writer.clone(),
             writer,
         })
     }
@@ -119,15 +135,20 @@ impl Db {
     pub async fn postgres(url: &str, connections: u32) -> Result<Self, DbErr> {
         // A plan that is kept for all values is also kept while a table grows, until its statistics are next renewed:
         // what was planned for a hundred rows then reads a hundred thousand.
-        let mut options = postgres_options(url, connections, &[("plan_cache_mode", "force_custom_plan")]);
+        let planning = [("plan_cache_mode", "force_custom_plan")].as_slice();
+        let mut options = postgres_options(url, connections, TRANSACTION_LIMIT, TRANSACTION_LIMIT, planning);
         options.min_connections(1);
         let pool = Database::connect(options).await?;
-        let mut options = postgres_options(url, PLANNED_ONCE, &PLANNING_ONCE);
-        options.min_connections(0).max_lifetime(PLAN_LIFE);
+        let planned_once = async |connections, acquiring, statement| {
+            let mut options = postgres_options(url, connections, acquiring, statement, &PLANNING_ONCE);
+            options.min_connections(0).max_lifetime(PLAN_LIFE);
+            Database::connect(options).await
+        };
         Ok(Self {
             reader: pool.clone(),
             writer: pool,
-            planned_once: Database::connect(options).await?,
+            planned_once: planned_once(PLANNED_ONCE, TRANSACTION_LIMIT, TRANSACTION_LIMIT).await?,
+            sends: planned_once(WRITERS, SENDING_WAITS, SENDING_TAKES).await?,
         })
     }
 
@@ -145,6 +166,7 @@ impl Db {
         Ok(Self {
             reader: pool.clone(),
             planned_once: pool.clone(),
+            sends: pool.clone(),
             writer: pool,
         })
     }
@@ -182,12 +204,19 @@ impl Db {
         self.begin_on(&self.writer).await
     }
 
-    /// Begins a writing transaction of statements that are planned once.
+    /// For the one statement that stores sends, planned once: what it writes is committed within
+    /// [`TRANSACTION_LIMIT`] or not at all, without anybody's looking at a clock. On SQLite it is the writer.
+    #[must_use]
+    pub(crate) fn sends(&self) -> &DatabaseConnection {
+        &self.sends
+    }
+
+    /// Begins a transaction around that statement.
     ///
     /// # Errors
     /// 20503 when no connection is to be had.
-    pub(crate) async fn begin_planned_once(&self) -> Result<DatabaseTransaction> {
-        self.begin_on(&self.planned_once).await
+    pub(crate) async fn begin_sends(&self) -> Result<DatabaseTransaction> {
+        self.begin_on(&self.sends).await
     }
 
     async fn begin_on(&self, connection: &DatabaseConnection) -> Result<DatabaseTransaction> {
@@ -206,7 +235,7 @@ impl Db {
 
     /// Closes the connections; SQLite checkpoints its log.
     pub async fn close(self) {
-        for connection in [self.reader, self.writer, self.planned_once] {
+        for connection in [self.reader, self.writer, self.planned_once, self.sends] {
             let _ = connection.close().await;
         }
     }

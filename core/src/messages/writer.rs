@@ -25,7 +25,7 @@ use super::{
 use crate::{
     audit::{self, Actor, Edit},
     ctx::{BaseUrl, Origin},
-    db::{Db, TRANSACTION_LIMIT},
+    db::{Db, TRANSACTION_LIMIT, WRITERS},
     entities::{message, service},
     error::{Error, ErrorCode, Result},
     events::{
@@ -85,7 +85,11 @@ struct Figures {
 impl MessageWriter {
     /// Starts the writers: one for SQLite; two for Postgres, so that services in different lanes commit side by side.
     pub(crate) fn start(db: &Db, publisher: &Publisher, base: &BaseUrl) -> Self {
-        let lanes = if db.backend() == DbBackend::Postgres { 2 } else { 1 };
+        let lanes = if db.backend() == DbBackend::Postgres {
+            WRITERS
+        } else {
+            1
+        };
         let figures = Arc::new(Figures::default());
         let origins = Arc::new(Origins::default());
         let start_lane = |_| {
@@ -220,7 +224,7 @@ impl Lane {
         );
         let is_alone = at_once.arrivals().all(|(request, ..)| !leaves_rows(request));
         let (messages, deliveries) = if is_alone {
-            (at_once.store(self.db.planned_once(), outbox).await?, Vec::new())
+            (at_once.store(self.db.sends(), outbox).await?, Vec::new())
         } else {
             self.store_with_rows(requests, at_once, outbox).await?
         };
@@ -254,7 +258,7 @@ impl Lane {
         outbox: Option<(Uuid, String)>,
     ) -> Result<(Vec<(usize, message::Model)>, Vec<Due>)> {
         let began = Instant::now();
-        let tx = self.db.begin_planned_once().await?;
+        let tx = self.db.begin_sends().await?;
         let messages = at_once.store(&tx, outbox).await?;
         let events: Vec<(&SendRequest, Event)> = messages
             .iter()
