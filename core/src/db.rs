@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqlErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
-    sqlx::{self, sqlite::SqliteJournalMode, sqlite::SqliteSynchronous},
+    sqlx::{self, Connection as _, SqliteConnection, sqlite::SqliteJournalMode, sqlite::SqliteSynchronous},
 };
 
 use crate::error::{Error, Result};
@@ -34,6 +34,9 @@ pub(crate) const WRITERS: u32 = 2;
 /// together.
 const SENDING_WAITS: Duration = Duration::from_secs(2);
 const SENDING_TAKES: Duration = Duration::from_secs(3);
+
+/// How long it may take until the database has taken its leave; a process has ten seconds for all of its own.
+const CLOSING: Duration = Duration::from_secs(4);
 
 /// How long a plan is kept at most: tables grow.
 const PLAN_LIFE: Duration = Duration::from_secs(10);
@@ -115,6 +118,9 @@ impl Db {
                     .statement_cache_capacity(200)
                     .pragma("cache_size", cache)
                     .pragma("wal_autocheckpoint", CHECKPOINT)
+            });
+            options.map_sqlx_sqlite_pool_opts(|options| {
+                options.after_release(|connection, _| Box::pin(is_without_transaction(connection)))
             });
             Database::connect(options)
         };
@@ -235,10 +241,26 @@ impl Db {
 
     /// Closes the connections; SQLite checkpoints its log.
     pub async fn close(self) {
-        for connection in [self.reader, self.writer, self.planned_once, self.sends] {
-            let _ = connection.close().await;
-        }
+        let closing = async {
+            for connection in [self.reader, self.writer, self.planned_once, self.sends] {
+                let _ = connection.close().await;
+            }
+        };
+        // A database that never answers again is not waited for.
+        let _ = tokio::time::timeout(CLOSING, closing).await;
     }
+}
+
+/// Whether a connection that comes back has no transaction, as far as the driver counts. SQLite ends a transaction by
+/// itself when the disk is full or cannot be written; then the driver's rollback fails, and it goes on counting one
+/// transaction too many. What is begun later is a savepoint to it, and one day stays open: everything after that seems
+/// committed and is not. Such a connection is closed.
+async fn is_without_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A rollback may still be on its way to the connection's thread: this comes after it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// How many connections read SQLite. Each has a thread of its own, and to wake another one costs more than most
@@ -270,14 +292,14 @@ pub fn is_unavailable(error: &DbErr) -> bool {
                 | sqlx::Error::PoolClosed
                 | sqlx::Error::WorkerCrashed => true,
                 // Postgres: connection exceptions, shut-downs, too many clients, time-outs, serialisation.
-                // SQLite: 5 busy, 6 locked, and their extended forms.
+                // SQLite: 5 busy, 6 locked, 10 the disk fails, 13 the disk is full, and their extended forms.
                 sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| {
                     ["08", "57", "53", "40", "55P03"]
                         .iter()
                         .any(|class| code.len() == 5 && code.starts_with(class))
                         || code
                             .parse::<u32>()
-                            .is_ok_and(|code| code < 1000 && matches!(code & 0xff, 5 | 6))
+                            .is_ok_and(|code| code < 10_000 && matches!(code & 0xff, 5 | 6 | 10 | 13))
                 }),
                 _ => false,
             }
@@ -292,6 +314,44 @@ impl From<DbErr> for Error {
             Error::unavailable(error)
         } else {
             Error::internal(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectionTrait as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_committed_stays_though_sqlite_has_ended_a_transaction_by_itself() {
+        let file = std::env::temp_dir().join(format!("hubbub-db-{}.sqlite", uuid::Uuid::new_v4()));
+        let db = Db::sqlite(&file).await.unwrap();
+        db.writer()
+            .execute_unprepared("CREATE TABLE words (word TEXT)")
+            .await
+            .unwrap();
+        for _ in 0..2 {
+            let tx = db.begin().await.unwrap();
+            // What a full disk makes of a transaction.
+            tx.execute_unprepared("ROLLBACK").await.unwrap();
+        }
+        drop(db.begin().await.unwrap());
+        let tx = db.begin().await.unwrap();
+        tx.execute_unprepared("INSERT INTO words VALUES ('hello')")
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let read = db.reader().query_one_raw(sea_orm::Statement::from_string(
+            DbBackend::Sqlite,
+            "SELECT count(*) AS words FROM words",
+        ));
+        let words: i64 = read.await.unwrap().unwrap().try_get("", "words").unwrap();
+        assert_eq!(words, 1);
+        db.close().await;
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", file.display()));
         }
     }
 }
