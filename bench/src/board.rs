@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::{histogram::Histogram, packet::Json, tally::Tally};
+use crate::{histogram::Histogram, packet::Json, socket::Hears, tally::Tally};
 
 /// Hexadecimal digits at the start of each body: when it was sent.
 const STAMP: usize = 16;
@@ -165,9 +165,10 @@ impl Ear {
             ..Self::new(board)
         }
     }
+}
 
-    /// An event that was read at `now`.
-    pub(crate) fn hear(&mut self, name: &[u8], json: Json<'_>, now: Instant) {
+impl Hears for Ear {
+    fn hear(&mut self, name: &[u8], json: Json<'_>, now: Instant) {
         match name {
             b"messageAdded" => {
                 let seq = json.integer("\"seq\":").unwrap_or(-1);
@@ -196,8 +197,7 @@ impl Ear {
         }
     }
 
-    /// Everything that one read brought has been heard.
-    pub(crate) fn rest(&mut self) {
+    fn rest(&mut self) {
         if self.fresh > 0 {
             self.board
                 .deliveries

@@ -65,17 +65,49 @@ impl Connection {
         content_type: &str,
         body: &str,
     ) -> anyhow::Result<Response> {
+        self.compose(method, path, authorization, content_type, &[], body)?;
+        timeout(PATIENCE, self.exchange())
+            .await
+            .with_context(|| format!("no answer to {method} {path}"))?
+            .with_context(|| format!("{method} {path}"))
+    }
+
+    /// Posts the form with further headers, and waits so long for the answer.
+    pub(crate) async fn post_with(
+        &mut self,
+        path: &str,
+        authorization: &str,
+        headers: &[(&str, &str)],
+        form: &str,
+        patience: Duration,
+    ) -> anyhow::Result<Response> {
+        self.compose("POST", path, authorization, FORM, headers, form)?;
+        timeout(patience, self.exchange())
+            .await
+            .with_context(|| format!("no answer to POST {path} within {patience:?}"))?
+    }
+
+    fn compose(
+        &mut self,
+        method: &str,
+        path: &str,
+        authorization: &str,
+        content_type: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> anyhow::Result<()> {
         self.buffer.clear();
         let (host, length) = (self.host, body.len());
         write!(
             self.buffer,
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\n\
-             Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}"
+             Content-Type: {content_type}\r\nContent-Length: {length}\r\n"
         )?;
-        timeout(PATIENCE, self.exchange())
-            .await
-            .with_context(|| format!("no answer to {method} {path}"))?
-            .with_context(|| format!("{method} {path}"))
+        for (name, value) in headers {
+            write!(self.buffer, "{name}: {value}\r\n")?;
+        }
+        write!(self.buffer, "\r\n{body}")?;
+        Ok(())
     }
 
     async fn exchange(&mut self) -> anyhow::Result<Response> {

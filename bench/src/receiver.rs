@@ -22,7 +22,6 @@ const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 pub(crate) struct Receiver {
     pub(crate) url: String,
     board: Option<Arc<Board>>,
-    pause: Duration,
     seen: Mutex<Seen>,
 }
 
@@ -39,19 +38,10 @@ impl Receiver {
         let receiver = Arc::new(Self {
             url: format!("http://{}/hook", listener.local_addr()?),
             board,
-            pause,
             seen: Mutex::default(),
         });
-        let accepting = Arc::clone(&receiver);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let receiver = Arc::clone(&accepting);
-                tokio::spawn(async move {
-                    // Whoever hangs up is done.
-                    let _ = receiver.serve(stream).await;
-                });
-            }
-        });
+        let noting = Arc::clone(&receiver);
+        accept(listener, pause, move |_, form| noting.note(form));
         Ok(receiver)
     }
 
@@ -69,32 +59,6 @@ impl Receiver {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn serve(&self, mut stream: TcpStream) -> anyhow::Result<()> {
-        stream.set_nodelay(true)?;
-        let mut buffer = Vec::new();
-        loop {
-            let (head, length) = loop {
-                if let Some(end) = memmem::find(&buffer, b"\r\n\r\n") {
-                    break (end + 4, content_length(&buffer[..end])?);
-                }
-                if stream.read_buf(&mut buffer).await? == 0 {
-                    return Ok(());
-                }
-            };
-            while buffer.len() < head + length {
-                if stream.read_buf(&mut buffer).await? == 0 {
-                    return Ok(());
-                }
-            }
-            self.note(&buffer[head..head + length]);
-            buffer.drain(..head + length);
-            if !self.pause.is_zero() {
-                tokio::time::sleep(self.pause).await;
-            }
-            stream.write_all(ANSWER).await?;
-        }
-    }
-
     fn note(&self, form: &[u8]) {
         let now = Instant::now();
         if let Some(sid) = field(form, b"MessageSid=") {
@@ -110,8 +74,52 @@ impl Receiver {
     }
 }
 
+/// Takes every request that comes to the listener, has its head and its body noted, and answers after `pause`.
+pub(crate) fn accept(
+    listener: TcpListener,
+    pause: Duration,
+    note: impl Fn(&[u8], &[u8]) + Send + Sync + 'static,
+) {
+    let note = Arc::new(note);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let note = Arc::clone(&note);
+            tokio::spawn(async move {
+                // Whoever hangs up is done.
+                let _ = serve(stream, pause, &*note).await;
+            });
+        }
+    });
+}
+
+async fn serve(mut stream: TcpStream, pause: Duration, note: &impl Fn(&[u8], &[u8])) -> anyhow::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = Vec::new();
+    loop {
+        let (head, length) = loop {
+            if let Some(end) = memmem::find(&buffer, b"\r\n\r\n") {
+                break (end + 4, content_length(&buffer[..end])?);
+            }
+            if stream.read_buf(&mut buffer).await? == 0 {
+                return Ok(());
+            }
+        };
+        while buffer.len() < head + length {
+            if stream.read_buf(&mut buffer).await? == 0 {
+                return Ok(());
+            }
+        }
+        note(&buffer[..head], &buffer[head..head + length]);
+        buffer.drain(..head + length);
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        stream.write_all(ANSWER).await?;
+    }
+}
+
 /// The value of a form's field, which needs no decoding here.
-fn field<'a>(form: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+pub(crate) fn field<'a>(form: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     form.split(|byte| *byte == b'&')
         .find_map(|pair| pair.strip_prefix(name))
 }

@@ -2,8 +2,9 @@
 
 use std::{
     cell::RefCell,
-    io,
+    fmt, io,
     net::SocketAddr,
+    ops::ControlFlow,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -47,10 +48,31 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER]);
 }
 
+/// What makes something of the events that a socket gets.
+pub(crate) trait Hears: Send + 'static {
+    /// An event that was read at `now`.
+    fn hear(&mut self, name: &[u8], json: Json<'_>, now: Instant);
+
+    /// Everything that one read brought has been heard.
+    fn rest(&mut self) {}
+}
+
+/// The server's word that a socket is not let in: the packet's JSON.
+#[derive(Debug)]
+pub(crate) struct Refusal(pub(crate) String);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "refused: {}", self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
 /// A user's socket that was let in.
-pub(crate) struct Socket {
+pub(crate) struct Socket<E = Ear> {
     line: Arc<Line>,
-    reader: JoinHandle<Ear>,
+    reader: JoinHandle<E>,
 }
 
 /// Connects from one of several addresses in turn, with so small a receive buffer as is asked for: an address has no
@@ -80,7 +102,7 @@ pub(crate) async fn let_in(
     stream: TcpStream,
     gateway: SocketAddr,
     token: &str,
-    ear: &mut Ear,
+    ear: &mut impl Hears,
 ) -> anyhow::Result<(OwnedReadHalf, OwnedWriteHalf)> {
     let opening = timeout(PATIENCE, greet(stream, gateway, token, None, ear))
         .await
@@ -93,7 +115,7 @@ async fn greet(
     gateway: SocketAddr,
     token: &str,
     cursor: Option<&str>,
-    ear: &mut Ear,
+    ear: &mut impl Hears,
 ) -> anyhow::Result<Opening> {
     let mut opening = Opening::start(stream, gateway).await?;
     opening
@@ -135,13 +157,13 @@ impl Ack {
     }
 }
 
-impl Socket {
+impl<E: Hears> Socket<E> {
     /// Connects with the token, and with the cursor if there is one; the events go to the ear.
     pub(crate) async fn connect(
         gateway: SocketAddr,
         token: &str,
         cursor: Option<&str>,
-        mut ear: Ear,
+        mut ear: E,
     ) -> anyhow::Result<Self> {
         let stream = dial(gateway, None).await?;
         let greeting = greet(stream, gateway, token, cursor, &mut ear);
@@ -185,12 +207,20 @@ impl Socket {
     }
 
     /// Ends the connection at the transport, as a lost network does; answers the ear.
-    pub(crate) async fn drop_transport(self) -> anyhow::Result<Ear> {
+    pub(crate) async fn drop_transport(self) -> anyhow::Result<E> {
         {
             let writer = self.line.writer.lock().await;
             let _ = socket2::SockRef::from(writer.as_ref()).shutdown(std::net::Shutdown::Both);
         }
         Ok(self.reader.await?)
+    }
+
+    /// Waits for the connection to end, for so long at most: the ear when it did, the socket when it is still up.
+    pub(crate) async fn ends(mut self, within: Duration) -> anyhow::Result<ControlFlow<E, Self>> {
+        match timeout(within, &mut self.reader).await {
+            Ok(ear) => Ok(ControlFlow::Break(ear?)),
+            Err(_) => Ok(ControlFlow::Continue(self)),
+        }
     }
 }
 
@@ -270,7 +300,9 @@ impl Opening {
                 };
                 match packet {
                     Some(packet) if fits(&packet) => {}
-                    Some(Packet::Refused(why)) => bail!("refused: {}", String::from_utf8_lossy(why)),
+                    Some(Packet::Refused(why)) => {
+                        return Err(Refusal(String::from_utf8_lossy(why).into_owned()).into());
+                    }
                     other => bail!("expected {what}, got {other:?}"),
                 }
                 self.rest.drain(..size);
@@ -282,11 +314,11 @@ impl Opening {
 }
 
 /// The half of a socket that listens.
-struct Listening {
+struct Listening<E> {
     reader: OwnedReadHalf,
     /// The start of a frame whose end has not come yet.
     rest: Vec<u8>,
-    ear: Ear,
+    ear: E,
     line: Arc<Line>,
 }
 
@@ -297,9 +329,9 @@ struct Asked {
     over: bool,
 }
 
-impl Listening {
+impl<E: Hears> Listening<E> {
     /// Listens until the connection ends.
-    async fn run(mut self) -> Ear {
+    async fn run(mut self) -> E {
         let greeted = std::mem::take(&mut self.rest);
         let mut asked = self.take_in(&greeted);
         drop(greeted);
