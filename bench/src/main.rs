@@ -4,6 +4,7 @@
 //! `bench/README.md` for the method.
 
 mod board;
+mod chaos;
 mod compare;
 mod crowd;
 mod deaf;
@@ -30,6 +31,7 @@ use clap::Parser as _;
 use crate::{
     options::{Options, Scenario},
     processes::Processes,
+    report::Report,
     target::Target,
 };
 
@@ -64,6 +66,20 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let report = match &options.scenario {
+        Scenario::Chaos(chaos) => chaos::run(chaos).await?,
+        _ => measure(&options).await?,
+    };
+    report.print(options.common.json);
+    Ok(if report.is_sound() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Puts a scenario's load on a server that runs.
+async fn measure(options: &Options) -> anyhow::Result<Report> {
     let target = Target::new(&options.common)?;
     let processes = Processes::find(&options.common, &target)?;
     let bench = Bench {
@@ -71,7 +87,7 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         processes,
         keep: options.common.keep,
     };
-    let report = match &options.scenario {
+    match &options.scenario {
         Scenario::Send(options) => scenarios::send::run(&bench, options).await,
         Scenario::Fanout(options) => scenarios::fanout::run(&bench, options).await,
         Scenario::Idle(options) => scenarios::idle::run(&bench, options).await,
@@ -85,12 +101,6 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Scenario::Rows(options) => scenarios::rows::run(&bench, options).await,
         Scenario::Webhooks(options) => scenarios::webhooks::run(&bench, options).await,
         Scenario::Campaign(options) => scenarios::campaign::run(&bench, options).await,
-        Scenario::Compare(_) => anyhow::bail!("files are compared, not a server"),
-    }?;
-    report.print(options.common.json);
-    Ok(if report.is_sound() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+        Scenario::Chaos(_) | Scenario::Compare(_) => anyhow::bail!("no server that runs is needed"),
+    }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
+use crate::chaos::options::ChaosOptions;
+
 /// Puts load on a running Hubbub on this machine, through its public doors.
 #[derive(Parser)]
 #[command(name = "hubbub-bench", version)]
@@ -83,6 +85,8 @@ pub(crate) enum Scenario {
     Webhooks(WebhooksOptions),
     /// A campaign goes to many users, each in a channel of its own, while others may chat.
     Campaign(CampaignOptions),
+    /// Starts nodes of its own, breaks one thing after the other under load, and checks what was acknowledged.
+    Chaos(ChaosOptions),
     /// Prints what two runs told with `--json` side by side; `bench/run --compare PEER` makes both.
     Compare(CompareOptions),
 }
@@ -104,6 +108,7 @@ impl Scenario {
             // A connection to the door, and as many from the worker.
             Self::Webhooks(options) => 4 * options.connections + 256,
             Self::Campaign(options) => options.rooms * options.members,
+            Self::Chaos(options) => options.sockets(),
             Self::Compare(_) => 0,
         }
     }

@@ -12,6 +12,7 @@ pub(crate) struct Report {
     settings: Vec<(&'static str, String)>,
     figures: Vec<(String, f64)>,
     faults: Vec<String>,
+    ends_with_verdict: bool,
 }
 
 impl Report {
@@ -21,7 +22,14 @@ impl Report {
             settings: Vec::new(),
             figures: Vec::new(),
             faults: Vec::new(),
+            ends_with_verdict: false,
         }
+    }
+
+    /// Ends the table with one line that says how it went.
+    pub(crate) fn with_verdict(mut self) -> Self {
+        self.ends_with_verdict = true;
+        self
     }
 
     pub(crate) fn setting(mut self, name: &'static str, value: impl Display) -> Self {
@@ -97,6 +105,10 @@ impl Report {
 
     /// Adds something that was wrong.
     pub(crate) fn fault(&mut self, fault: String) {
+        if self.ends_with_verdict {
+            // Such a run takes long: what is wrong is told at once, too.
+            eprintln!("FAULT: {fault}");
+        }
         self.faults.push(fault);
     }
 
@@ -151,6 +163,12 @@ impl Report {
         }
         for fault in &self.faults {
             table.push_str(&format!("  FAULT: {fault}\n"));
+        }
+        if self.ends_with_verdict {
+            table.push_str(&match self.faults.len() {
+                0 => "SOUND: nothing was lost, nothing came twice, nothing out of order\n".to_owned(),
+                faults => format!("UNSOUND: {faults} kinds of faults\n"),
+            });
         }
         table
     }

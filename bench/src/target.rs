@@ -38,8 +38,17 @@ impl Target {
         Ok(Self {
             rest,
             gateways,
-            authorization: format!("Basic {}", BASE64_STANDARD.encode(format!("{sid}:{token}"))),
+            authorization: basic(sid, token),
         })
+    }
+
+    /// Credentials for nodes whose addresses are still to come.
+    pub(crate) fn with_credentials(sid: &str, token: &str) -> Self {
+        Self {
+            rest: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            gateways: Vec::new(),
+            authorization: basic(sid, token),
+        }
     }
 
     /// Every address, once.
@@ -50,6 +59,10 @@ impl Target {
         addresses.dedup();
         addresses
     }
+}
+
+fn basic(sid: &str, token: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{sid}:{token}")))
 }
 
 /// The address in the URL, if it is this machine's own.
