@@ -99,6 +99,7 @@ async fn measure(options: &Options) -> anyhow::Result<Report> {
         Scenario::Slow(options) => scenarios::slow::run(&bench, options).await,
         Scenario::Query(options) => scenarios::query::run(&bench, options).await,
         Scenario::Rows(options) => scenarios::rows::run(&bench, options).await,
+        Scenario::Curves(options) => scenarios::curves::run(&bench, options).await,
         Scenario::Webhooks(options) => scenarios::webhooks::run(&bench, options).await,
         Scenario::Campaign(options) => scenarios::campaign::run(&bench, options).await,
         Scenario::Chaos(_) | Scenario::Compare(_) => anyhow::bail!("no server that runs is needed"),

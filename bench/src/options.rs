@@ -81,6 +81,8 @@ pub(crate) enum Scenario {
     Query(QueryOptions),
     /// A backend fetches, lists and makes channels in a service that `bench/fill.py` has filled.
     Rows(RowsOptions),
+    /// One thing grows by powers of a hundred, and what everybody does all day is measured at each size.
+    Curves(CurvesOptions),
     /// A backend sends, and a receiver in this process is told by webhooks.
     Webhooks(WebhooksOptions),
     /// A campaign goes to many users, each in a channel of its own, while others may chat.
@@ -105,6 +107,7 @@ impl Scenario {
             Self::Storm(options) => options.sockets,
             Self::Slow(options) => options.sockets + options.rooms * options.members,
             Self::Query(_) | Self::Rows(_) => 1,
+            Self::Curves(options) => options.online + 16,
             // A connection to the door, and as many from the worker.
             Self::Webhooks(options) => 4 * options.connections + 256,
             Self::Campaign(options) => options.rooms * options.members,
@@ -310,6 +313,38 @@ pub(crate) struct RowsOptions {
     /// How many requests of each kind.
     #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u64).range(1..=100_000))]
     pub(crate) requests: u64,
+}
+
+#[derive(Args)]
+pub(crate) struct CurvesOptions {
+    /// The command that lets something grow: `bench/grow.py` with a database.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) grow: String,
+    /// What grows; without it everything, one after the other.
+    #[arg(long, value_enum)]
+    pub(crate) dimension: Vec<Dimension>,
+    /// The largest size that is gone to.
+    #[arg(long, default_value_t = 1_000_000, value_parser = value_parser!(u64).range(100..=10_000_000))]
+    pub(crate) most: u64,
+    /// Members of the large channel that are online at most.
+    #[arg(long, default_value_t = 2_000, value_parser = value_parser!(u32).range(1..=20_000))]
+    pub(crate) online: u32,
+    /// Seconds for which each thing is done again and again.
+    #[arg(long, default_value_t = 2, value_parser = value_parser!(u64).range(1..=60))]
+    pub(crate) seconds: u64,
+}
+
+/// What grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dimension {
+    /// Messages of one channel.
+    Messages,
+    /// Members of one channel.
+    Members,
+    /// Channels of one user.
+    UserChannels,
+    /// Channels of the service.
+    Channels,
 }
 
 #[derive(Args)]

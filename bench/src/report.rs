@@ -11,8 +11,17 @@ pub(crate) struct Report {
     scenario: &'static str,
     settings: Vec<(&'static str, String)>,
     figures: Vec<(String, f64)>,
+    /// What the tables show already.
+    details: Vec<(String, f64)>,
+    tables: Vec<Table>,
     faults: Vec<String>,
     ends_with_verdict: bool,
+}
+
+/// Figures side by side. The first column names what they are of.
+pub(crate) struct Table {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 impl Report {
@@ -21,6 +30,8 @@ impl Report {
             scenario,
             settings: Vec::new(),
             figures: Vec::new(),
+            details: Vec::new(),
+            tables: Vec::new(),
             faults: Vec::new(),
             ends_with_verdict: false,
         }
@@ -40,6 +51,16 @@ impl Report {
     /// Adds a figure. Its name ends in its unit.
     pub(crate) fn figure(&mut self, name: impl Into<String>, value: f64) {
         self.figures.push((name.into(), value));
+    }
+
+    /// Adds a figure that a table shows: it is told to programs only.
+    pub(crate) fn detail(&mut self, name: impl Into<String>, value: f64) {
+        self.details.push((name.into(), value));
+    }
+
+    /// Adds a table for people.
+    pub(crate) fn table_of(&mut self, table: Table) {
+        self.tables.push(table);
     }
 
     /// Adds the median and the 99th percentile, in milliseconds.
@@ -135,6 +156,7 @@ impl Report {
         let figures: Map<String, Value> = self
             .figures
             .iter()
+            .chain(&self.details)
             .map(|(name, value)| (name.clone(), json!(value)))
             .collect();
         json!({
@@ -161,6 +183,9 @@ impl Report {
                 figure(*value)
             ));
         }
+        for figures in &self.tables {
+            table.push_str(&figures.markdown());
+        }
         for fault in &self.faults {
             table.push_str(&format!("  FAULT: {fault}\n"));
         }
@@ -171,6 +196,18 @@ impl Report {
             });
         }
         table
+    }
+}
+
+impl Table {
+    /// As Markdown has it, so that it can go into a page as it is.
+    fn markdown(&self) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let mut text = format!("\n{}|---|{}\n", line(&self.columns), "--:|".repeat(self.columns.len() - 1));
+        for row in &self.rows {
+            text.push_str(&line(row));
+        }
+        text
     }
 }
 
@@ -192,6 +229,21 @@ pub(crate) fn milliseconds(duration: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_of_a_table_are_told_to_programs_by_name() {
+        let mut report = Report::new("curves");
+        report.detail("small_ms", 1.0);
+        report.table_of(Table {
+            columns: vec!["messages".to_owned(), "100".to_owned()],
+            rows: vec![vec!["send".to_owned(), "1.00".to_owned()]],
+        });
+        assert_eq!(
+            report.table(),
+            "curves: \n\n| messages | 100 |\n|---|--:|\n| send | 1.00 |\n"
+        );
+        assert_eq!(report.json()["figures"], json!({"small_ms": 1.0}));
+    }
 
     #[test]
     fn a_table_and_an_object_say_the_same() {

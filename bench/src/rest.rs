@@ -47,9 +47,15 @@ impl Backend {
     pub(crate) async fn create_service(&mut self) -> anyhow::Result<String> {
         let Made { sid } = self.create("/v2/Services", "FriendlyName=bench").await?;
         let limits = "Limits.ChannelMembers=100000&Limits.UserChannels=100000";
-        self.expect("POST", &format!("/v2/Services/{sid}"), limits, 200)
-            .await?;
+        self.set_service(&sid, limits).await?;
         Ok(sid)
+    }
+
+    /// Changes a service.
+    pub(crate) async fn set_service(&mut self, service: &str, form: &str) -> anyhow::Result<()> {
+        self.expect("POST", &format!("/v2/Services/{service}"), form, 200)
+            .await?;
+        Ok(())
     }
 
     pub(crate) async fn delete_service(&mut self, service: &str) -> anyhow::Result<()> {

@@ -130,7 +130,7 @@ impl Stage {
 }
 
 /// Does `count` pieces of work on several connections; answers the results in order.
-async fn share_out<T>(
+pub(crate) async fn share_out<T>(
     target: &Target,
     count: usize,
     work: impl AsyncFn(&mut Backend, usize) -> anyhow::Result<T>,

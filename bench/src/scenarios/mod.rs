@@ -2,6 +2,7 @@
 
 pub(crate) mod campaign;
 pub(crate) mod channels;
+pub(crate) mod curves;
 pub(crate) mod fanout;
 pub(crate) mod history;
 pub(crate) mod idle;
