@@ -81,7 +81,7 @@ pub(crate) enum Scenario {
     Query(QueryOptions),
     /// A backend fetches, lists and makes channels in a service that `bench/fill.py` has filled.
     Rows(RowsOptions),
-    /// One thing grows by powers of a hundred, and what everybody does all day is measured at each size.
+    /// One thing in a service grows, and what everybody does all day is measured at each size.
     Curves(CurvesOptions),
     /// A backend sends, and a receiver in this process is told by webhooks.
     Webhooks(WebhooksOptions),
@@ -323,9 +323,11 @@ pub(crate) struct CurvesOptions {
     /// What grows; without it everything, one after the other.
     #[arg(long, value_enum)]
     pub(crate) dimension: Vec<Dimension>,
-    /// The largest size that is gone to.
-    #[arg(long, default_value_t = 1_000_000, value_parser = value_parser!(u64).range(100..=10_000_000))]
-    pub(crate) most: u64,
+    /// The sizes that are gone to, each larger than the one before. Members of a channel and channels of a user are
+    /// at most 100,000.
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 10_000, 1_000_000],
+        value_parser = value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) sizes: Vec<u64>,
     /// Members of the large channel that are online at most.
     #[arg(long, default_value_t = 2_000, value_parser = value_parser!(u32).range(1..=20_000))]
     pub(crate) online: u32,

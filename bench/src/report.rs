@@ -203,7 +203,11 @@ impl Table {
     /// As Markdown has it, so that it can go into a page as it is.
     fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let mut text = format!("\n{}|---|{}\n", line(&self.columns), "--:|".repeat(self.columns.len() - 1));
+        let mut text = format!(
+            "\n{}|---|{}\n",
+            line(&self.columns),
+            "--:|".repeat(self.columns.len() - 1)
+        );
         for row in &self.rows {
             text.push_str(&line(row));
         }

@@ -1,4 +1,4 @@
-//! `curves`: one thing in a service grows by powers of a hundred (`bench/grow.py` lets it), and at each size it is
+//! `curves`: one thing in a service grows from size to size (`bench/grow.py` lets it), and at each size it is
 //! measured what everybody does all day. Where cost stays flat, the largest size costs what the smallest does.
 
 mod ground;
@@ -13,22 +13,24 @@ use crate::{
     Bench,
     options::{CurvesOptions, Dimension},
     report::{Report, Table, figure},
+    rest::Backend,
 };
 
 use ground::Ground;
 use series::Point;
 
-/// Sizes grow by this.
-const STEP: u64 = 100;
-const SMALLEST: u64 = 100;
 /// Members of a channel and channels of a user are at most so many.
 const BOUND: u64 = 100_000;
 /// What happened less long ago counts as recent when a client comes back, and costs more: it is waited for.
 const RECENT: Duration = Duration::from_secs(11);
 
 pub(crate) async fn run(bench: &Bench, options: &CurvesOptions) -> anyhow::Result<Report> {
+    let sizes = &options.sizes;
+    ensure!(
+        sizes.is_sorted_by(|one, next| one < next),
+        "each of the sizes {sizes:?} must be larger than the one before"
+    );
     let mut report = Report::new("curves")
-        .setting("most", options.most)
         .setting("online", options.online)
         .setting("seconds", options.seconds);
     let all = [
@@ -55,7 +57,7 @@ async fn climb(
     let mut ground = Ground::make(bench, dimension).await?;
     let mut points: Vec<(u64, Vec<Point>)> = Vec::new();
     let mut size = 0;
-    for next in sizes(dimension, options.most) {
+    for next in sizes_of(dimension, &options.sizes) {
         grow(&options.grow, dimension, &ground, (size, next))?;
         ground.has_grown(next - size);
         size = next;
@@ -64,29 +66,26 @@ async fn climb(
         points.push((size, measured));
     }
     tell(dimension, &points, report);
+    if !bench.keep {
+        Backend::connect(&bench.target)
+            .await?
+            .delete_service(&ground.service)
+            .await?;
+    }
     Ok(())
 }
 
-fn sizes(dimension: Dimension, most: u64) -> Vec<u64> {
+fn sizes_of(dimension: Dimension, sizes: &[u64]) -> Vec<u64> {
     let most = match dimension {
-        Dimension::Messages | Dimension::Channels => most,
-        Dimension::Members | Dimension::UserChannels => most.min(BOUND),
+        Dimension::Messages | Dimension::Channels => u64::MAX,
+        Dimension::Members | Dimension::UserChannels => BOUND,
     };
-    let mut sizes: Vec<u64> = std::iter::successors(Some(SMALLEST), |size| Some(size * STEP))
-        .take_while(|size| *size <= most)
-        .collect();
-    if sizes.last().is_some_and(|last| *last < most) {
-        sizes.push(most);
-    }
+    let mut sizes: Vec<u64> = sizes.iter().map(|size| *size.min(&most)).collect();
+    sizes.dedup();
     sizes
 }
 
-fn grow(
-    command: &str,
-    dimension: Dimension,
-    ground: &Ground,
-    (from, to): (u64, u64),
-) -> anyhow::Result<()> {
+fn grow(command: &str, dimension: Dimension, ground: &Ground, (from, to): (u64, u64)) -> anyhow::Result<()> {
     let name = name(dimension);
     let (service, channel, identity) = (&ground.service, &ground.channel, ground::READER);
     let command = format!(
@@ -152,10 +151,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_end_where_they_are_told_to() {
-        assert_eq!(sizes(Dimension::Messages, 1_000_000), [100, 10_000, 1_000_000]);
-        assert_eq!(sizes(Dimension::Members, 1_000_000), [100, 10_000, 100_000]);
-        assert_eq!(sizes(Dimension::Channels, 5_000), [100, 5_000]);
-        assert_eq!(sizes(Dimension::Channels, 100), [100]);
+    fn members_of_a_channel_and_channels_of_a_user_are_bounded() {
+        let sizes = [100, 10_000, 1_000_000];
+        assert_eq!(sizes_of(Dimension::Messages, &sizes), sizes);
+        assert_eq!(sizes_of(Dimension::Members, &sizes), [100, 10_000, 100_000]);
+        assert_eq!(sizes_of(Dimension::UserChannels, &[200_000, 300_000]), [100_000]);
     }
 }

@@ -55,8 +55,24 @@ pub(super) async fn measure(
         let board = Board::new();
         let crowd = Audience::new(&board, ground.crowd(size, &board).await?);
         let reader = ground.reader(None, Ear::new(&Board::new())).await?;
-        let acks = send(bench, seconds, "send to many online", (ground, &crowd), &reader, false).await?;
-        let all = send(bench, seconds, "until all have it", (ground, &crowd), &reader, true).await?;
+        let acks = send(
+            bench,
+            seconds,
+            "send to many online",
+            (ground, &crowd),
+            &reader,
+            false,
+        )
+        .await?;
+        let all = send(
+            bench,
+            seconds,
+            "until all have it",
+            (ground, &crowd),
+            &reader,
+            true,
+        )
+        .await?;
         crowd.heard(acks.done + all.done, report).await?;
         points.extend([acks, all]);
         reader.drop_transport().await?;
@@ -140,11 +156,7 @@ async fn send(
         let due = first + (u64::from(round) + 1) * each;
         let board = &audience.board;
         let arrived = board.until(PATIENCE, || board.deliveries() >= due).await;
-        ensure!(
-            arrived,
-            "of {due} deliveries {} have come",
-            board.deliveries()
-        );
+        ensure!(arrived, "of {due} deliveries {} have come", board.deliveries());
         Ok(if until_all { began.elapsed() } else { acknowledged })
     })
     .await
@@ -152,7 +164,14 @@ async fn send(
 
 async fn newest(bench: &Bench, seconds: u64, ground: &Ground, reader: &Socket) -> anyhow::Result<Point> {
     let argument = json!({"channel": ground.channel, "limit": PAGE});
-    page(bench, seconds, "newest page", (reader, &argument), ground.messages).await
+    page(
+        bench,
+        seconds,
+        "newest page",
+        (reader, &argument),
+        ground.messages,
+    )
+    .await
 }
 
 async fn middle(bench: &Bench, seconds: u64, ground: &Ground, reader: &Socket) -> anyhow::Result<Point> {

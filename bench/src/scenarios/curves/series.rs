@@ -2,7 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Bench, histogram::Histogram, processes::Cpu, report::{figure, milliseconds}};
+use crate::{
+    Bench,
+    histogram::Histogram,
+    processes::Cpu,
+    report::{figure, milliseconds},
+};
 
 /// How often each thing is done at least, and at most.
 const ROUNDS: (u32, u32) = (10, 5_000);
