@@ -20,7 +20,8 @@ import uuid
 
 PSQL = "/usr/lib/postgresql/15/bin/psql"
 PORTION = 50_000
-HOUR = 3_600_000_000
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
 
 # `i` counts what is made. `{made}` is when a channel, a member or a user was made, `{said}` when something was said in the
 # channel: a log never goes back in time, so that is now.
@@ -55,22 +56,22 @@ GROWTH = {
     ),
     "user-channels": (
         f"INSERT INTO channels ({CHANNEL_COLUMNS}) SELECT {{service}}, sid(s.i, 4), 'grown-' || s.i, 'Room ' || s.i, '{{{{}}}}', "
-        "'private', 'system', 2, 1, 1, 4, {made} + s.i, sid(s.i, 5), {made} + s.i, {made} + s.i, {made} + s.i, {made} + s.i "
+        "'private', 'system', 2, 1, 1, 4, {made} + s.i * {gap}, sid(s.i, 5), {made} + s.i * {gap}, {made} + s.i * {gap}, {made} + s.i * {gap}, {made} + s.i * {gap} "
         "FROM {series}",
         f"INSERT INTO members ({MEMBER_COLUMNS}) SELECT {{service}}, sid(s.i, 4), sid(s.i, 6), 'grown-' || s.i % 1000, {ROLE}, "
-        "'{{}}', 'default', 2, {made} + s.i, {made} + s.i FROM {series}",
+        "'{{}}', 'default', 2, {made} + s.i * {gap}, {made} + s.i * {gap} FROM {series}",
         f"INSERT INTO members ({MEMBER_COLUMNS}) SELECT {{service}}, sid(s.i, 4), sid(s.i, 7), {{identity}}, {ROLE}, "
-        "'{{}}', 'default', 3, {made} + s.i, {made} + s.i FROM {series}",
+        "'{{}}', 'default', 3, {made} + s.i * {gap}, {made} + s.i * {gap} FROM {series}",
         f"INSERT INTO messages ({MESSAGE_COLUMNS}) SELECT {{service}}, sid(s.i, 4), 0, sid(s.i, 5), 4, 'grown-' || s.i % 1000, "
-        "'hello', '{{}}', false, {made} + s.i, {made} + s.i, {made} + s.i FROM {series}",
+        "'hello', '{{}}', false, {made} + s.i * {gap}, {made} + s.i * {gap}, {made} + s.i * {gap} FROM {series}",
         "UPDATE users SET joined_channels_count = joined_channels_count + {count} "
         "WHERE service_id = {service} AND identity = {identity}",
     ),
     "channels": (
         f"INSERT INTO channels ({CHANNEL_COLUMNS}) SELECT {{service}}, sid(s.i, 4), 'grown-' || s.i, 'Room ' || s.i, '{{{{}}}}', "
-        "'public', 'system', 1, 0, 0, 2, {made} + s.i, NULL, NULL, {made} + s.i, {made} + s.i, {made} + s.i FROM {series}",
+        "'public', 'system', 1, 0, 0, 2, {made} + s.i * {gap}, NULL, NULL, {made} + s.i * {gap}, {made} + s.i * {gap}, {made} + s.i * {gap} FROM {series}",
         f"INSERT INTO members ({MEMBER_COLUMNS}) SELECT {{service}}, sid(s.i, 4), sid(s.i, 6), 'grown-' || s.i % 1000, {ROLE}, "
-        "'{{}}', 'default', 2, {made} + s.i, {made} + s.i FROM {series}",
+        "'{{}}', 'default', 2, {made} + s.i * {gap}, {made} + s.i * {gap} FROM {series}",
     ),
 }
 
@@ -92,7 +93,8 @@ def statements(given, start, end, literal, series):
         "start": start,
         "end": end,
         "count": end - start,
-        "made": now - 24 * HOUR,
+        "made": now - 30 * 24 * HOUR,
+        "gap": SECOND,
         "said": now - end,
         "series": series(start, end),
     }
