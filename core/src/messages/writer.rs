@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use sea_orm::DbBackend;
@@ -161,18 +161,28 @@ impl Lane {
                 .drain(..)
                 .filter(|request| !request.reply.is_closed())
                 .collect();
-            let requests = if self.db.backend() == DbBackend::Postgres {
+            let others = if self.db.backend() == DbBackend::Postgres {
                 self.at_once(requests).await
             } else {
-                requests
+                Some(requests)
             };
-            self.batched(requests).await;
+            let is_away = match others {
+                Some(others) => self.batched(others).await.is_none(),
+                None => true,
+            };
+            if is_away {
+                // Those who came meanwhile have waited as long as those who were tried: they are not tried in their turn.
+                while let Ok(request) = queue.try_recv() {
+                    let _ = request.reply.send(Err(Error::new(ErrorCode::Unavailable)));
+                }
+            }
         }
     }
 
-    /// Stores what one statement can store, and answers it; gives back the others, in their order.
-    async fn at_once(&self, requests: Vec<SendRequest>) -> Vec<SendRequest> {
-        match self.store_at_once(&requests).await {
+    /// Stores what one statement can store, and answers it; gives back the others, in their order. `None` when the
+    /// database is away, which everybody has been told.
+    async fn at_once(&self, requests: Vec<SendRequest>) -> Option<Vec<SendRequest>> {
+        match within(2 * TRANSACTION_LIMIT, self.store_at_once(&requests)).await {
             Ok(sent) => {
                 let mut others = Vec::new();
                 for (request, sent) in requests.into_iter().zip(sent) {
@@ -181,12 +191,12 @@ impl Lane {
                         None => others.push(request),
                     }
                 }
-                others
+                Some(others)
             }
             Err(error) if error.code() == ErrorCode::Unavailable => {
                 tracing::error!(?error, sends = requests.len(), "sends were not stored");
                 answer_all(requests, || Error::new(ErrorCode::Unavailable));
-                Vec::new()
+                None
             }
             Err(error) => {
                 tracing::debug!(
@@ -194,7 +204,7 @@ impl Lane {
                     sends = requests.len(),
                     "sends could not be stored at once"
                 );
-                requests
+                Some(requests)
             }
         }
     }
@@ -301,14 +311,15 @@ impl Lane {
         self.figures.commits.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Stores a batch and answers it.
-    async fn batched(&mut self, requests: Vec<SendRequest>) {
-        match self.store(&requests).await {
+    /// Stores a batch and answers it. `None` when the database is away.
+    async fn batched(&mut self, requests: Vec<SendRequest>) -> Option<()> {
+        match within(3 * TRANSACTION_LIMIT, self.store(&requests)).await {
             Ok(results) => answer(requests, results),
             Err(error) if requests.len() == 1 || error.code() == ErrorCode::Unavailable => {
                 tracing::error!(?error, sends = requests.len(), "sends were not stored");
                 let code = error.code();
                 answer_all(requests, || Error::new(code));
+                return (code != ErrorCode::Unavailable).then_some(());
             }
             Err(error) => {
                 tracing::warn!(
@@ -319,11 +330,13 @@ impl Lane {
                 self.one_by_one(requests).await;
             }
         }
+        Some(())
     }
 
     async fn one_by_one(&mut self, requests: Vec<SendRequest>) {
         for request in requests {
-            let result = match self.store(std::slice::from_ref(&request)).await {
+            let result = match within(3 * TRANSACTION_LIMIT, self.store(std::slice::from_ref(&request))).await
+            {
                 Ok(mut results) => results
                     .pop()
                     .unwrap_or_else(|| Err(Error::new(ErrorCode::Internal))),
@@ -383,6 +396,15 @@ fn leaves_rows(request: &SendRequest) -> bool {
     request.actor.is_some()
         || service.webhook_endpoints > 0
         || (request.origin.webhooks && service.post_webhook_url.is_some())
+}
+
+/// Gives up on a database whose answers do not come, long after it should have given up itself: a network may swallow
+/// them without a word. What becomes of the transaction is not known then; who repeats its send with the same client id
+/// gets the truth.
+async fn within<T>(limit: Duration, storing: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(limit, storing)
+        .await
+        .unwrap_or_else(|_| Err(Error::new(ErrorCode::Unavailable)))
 }
 
 fn answer(requests: Vec<SendRequest>, results: Vec<Result<Sent>>) {
