@@ -25,11 +25,14 @@ const READER_CACHE: &str = "-4000";
 /// again and again, and copied once: the rarer that is, the less is copied.
 const CHECKPOINT: &str = "8000";
 
-/// How many connections answer what connecting clients ask: as many as there may be look-ups at the same time.
-const PLANNED_ONCE: u32 = 10;
+/// How many connections answer what connecting clients ask: ten look-ups go on at the same time at most, and some
+/// connections may be lost to a network that swallows what they say.
+const PLANNED_ONCE: u32 = 20;
 
 /// How many writers of messages there are on Postgres.
 pub(crate) const WRITERS: u32 = 2;
+/// How many connections writers may lose to such a network.
+const SPARE: u32 = 14;
 /// How long a writer waits for its connection, and how long its statement may take: no more than [`TRANSACTION_LIMIT`]
 /// together.
 const SENDING_WAITS: Duration = Duration::from_secs(2);
@@ -154,7 +157,7 @@ impl Db {
             reader: pool.clone(),
             writer: pool,
             planned_once: planned_once(PLANNED_ONCE, TRANSACTION_LIMIT, TRANSACTION_LIMIT).await?,
-            sends: planned_once(WRITERS, SENDING_WAITS, SENDING_TAKES).await?,
+            sends: planned_once(WRITERS + SPARE, SENDING_WAITS, SENDING_TAKES).await?,
         })
     }
 

@@ -6,9 +6,12 @@
 use std::{mem, sync::Arc};
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
-use crate::error::{Error, ErrorCode, Result};
+use crate::{
+    db::TRANSACTION_LIMIT,
+    error::{Error, ErrorCode, Result},
+};
 
 /// How many are answered by one look-up.
 const MOST: usize = 64;
@@ -52,7 +55,10 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
                 let mut turn = Turn(table);
                 while let Some(waiting) = turn.next() {
                     let (questions, senders): (Vec<Q>, Vec<_>) = waiting.into_iter().unzip();
-                    answer_all(senders, look_up(questions).await);
+                    // A network may swallow an answer without a word.
+                    let answers = timeout(2 * TRANSACTION_LIMIT, look_up(questions)).await;
+                    let answers = answers.unwrap_or_else(|_| Err(Error::new(ErrorCode::Unavailable)));
+                    answer_all(senders, answers);
                 }
             });
         }
