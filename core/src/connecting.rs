@@ -1,6 +1,8 @@
 //! What connecting clients ask the database. Thousands of them may come at once, when a network or a node has failed:
 //! each kind of question is asked once for all who ask it at the same time, with statements that are planned once.
 
+mod many_channels;
+
 use std::collections::HashMap;
 
 use sea_orm::{DatabaseConnection, DbBackend, FromQueryResult, QueryResult};
@@ -88,9 +90,7 @@ impl Connecting {
     ) -> Result<Vec<Subscription>> {
         let question = ((service, identity.to_owned()), since);
         if channels > MANY_CHANNELS {
-            let db = self.db.reader().clone();
-            let answers = subscriptions(db, vec![question]).await?;
-            return Ok(answers.into_iter().flatten().collect());
+            return many_channels::subscriptions(self.db.reader(), service, identity, since).await;
         }
         let db = self.connection();
         let look_up = move |asked| subscriptions(db.clone(), asked);
@@ -250,13 +250,17 @@ async fn subscriptions(
     });
     let rows = sql.all(&db).await?;
     in_places(questions.len(), &rows, |answer: &mut Vec<Subscription>, row| {
-        answer.push(Subscription {
-            channel: row.try_get("", "id")?,
-            last_seq: row.try_get("", "last_seq")?,
-            last_event_at: row.try_get("", "last_event_at")?,
-            deleted: row.try_get::<Option<Timestamp>>("", "deleted_at")?.is_some(),
-        });
+        answer.push(subscription(row)?);
         Ok(())
+    })
+}
+
+fn subscription(row: &QueryResult) -> Result<Subscription> {
+    Ok(Subscription {
+        channel: row.try_get("", "id")?,
+        last_seq: row.try_get("", "last_seq")?,
+        last_event_at: row.try_get("", "last_event_at")?,
+        deleted: row.try_get::<Option<Timestamp>>("", "deleted_at")?.is_some(),
     })
 }
 
