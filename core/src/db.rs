@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use log::LevelFilter;
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqlErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
@@ -112,7 +113,9 @@ impl Db {
                 .min_connections(1)
                 // There is nobody at the other end who could have hung up.
                 .test_before_acquire(false)
-                .sqlx_logging(false);
+                // SQLite keeps no log of its own: whoever wants to see statements asks for `sqlx::query=trace`.
+                .sqlx_logging_level(LevelFilter::Trace)
+                .sqlx_slow_statements_logging_settings(LevelFilter::Trace, TRANSACTION_LIMIT);
             options.map_sqlx_sqlite_opts(move |options| {
                 options
                     .journal_mode(SqliteJournalMode::Wal)
