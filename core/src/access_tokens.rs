@@ -74,12 +74,7 @@ struct ChatGrant {
 /// One of those, or whatever the database refuses.
 pub async fn verify(core: &Core, token: &str) -> Result<AccessToken> {
     let (header, claims) = parse(token).ok_or(ErrorCode::TokenInvalid)?;
-    let algorithm = match header.get("alg").and_then(Value::as_str) {
-        Some("HS256") => Algorithm::HS256,
-        Some("HS384") => Algorithm::HS384,
-        Some("HS512") => Algorithm::HS512,
-        _ => return Err(ErrorCode::TokenSignature.into()),
-    };
+    let algorithm = algorithm(&header)?;
     let issuer = || Error::new(ErrorCode::TokenIssuer);
     let key: ApiKeySid = claims
         .iss
@@ -109,7 +104,45 @@ pub async fn verify(core: &Core, token: &str) -> Result<AccessToken> {
         return Err(ErrorCode::AccountNotActive.into());
     }
 
-    let now = Timestamp::now().unix_seconds();
+    let (issued, expires) = life_of(&claims, Timestamp::now().unix_seconds())?;
+    let (identity, service) = granted(claims.grants)?;
+    if row.service_id.is_some_and(|only| only != service) {
+        return Err(Error::with(
+            ErrorCode::TokenGrants,
+            format!(
+                "Invalid access token grants: the API key {key} signs for another service only (ServiceSid)"
+            ),
+        ));
+    }
+    if core.lookups.service(account, service).await?.is_none() {
+        return Err(Error::with(
+            ErrorCode::TokenGrants,
+            format!("Invalid access token grants: the service {service} does not exist"),
+        ));
+    }
+    core.key_use.note(account, key);
+    Ok(AccessToken {
+        account,
+        key: row.scope(),
+        key_expires: row.date_expires,
+        service,
+        identity,
+        issued: Timestamp::from_unix_seconds(issued),
+        expires: Timestamp::from_unix_seconds(expires),
+    })
+}
+
+fn algorithm(header: &Value) -> Result<Algorithm> {
+    match header.get("alg").and_then(Value::as_str) {
+        Some("HS256") => Ok(Algorithm::HS256),
+        Some("HS384") => Ok(Algorithm::HS384),
+        Some("HS512") => Ok(Algorithm::HS512),
+        _ => Err(ErrorCode::TokenSignature.into()),
+    }
+}
+
+/// When a token began and when it ends, in seconds since 1970; it has begun, has not ended and does not last too long.
+fn life_of(claims: &Claims, now: i64) -> Result<(i64, i64)> {
     let expires = claims
         .exp
         .as_ref()
@@ -124,11 +157,16 @@ pub async fn verify(core: &Core, token: &str) -> Result<AccessToken> {
     }
     let issued = claims.iat.as_ref().and_then(seconds).or(begins).unwrap_or(now);
     let max_life = i64::try_from(MAX_LIFE.as_secs()).unwrap_or(i64::MAX);
-    if expires - issued > max_life || expires - now > max_life + LEEWAY_SECONDS {
+    let too_long = expires.saturating_sub(issued) > max_life;
+    if too_long || expires.saturating_sub(now) > max_life + LEEWAY_SECONDS {
         return Err(ErrorCode::TokenLifetime.into());
     }
+    Ok((issued, expires))
+}
 
-    let grants = claims.grants.ok_or(ErrorCode::TokenGrants)?;
+/// Who a token speaks for, and the service it opens.
+fn granted(grants: Option<Grants>) -> Result<(Identity, ServiceSid)> {
+    let grants = grants.ok_or(ErrorCode::TokenGrants)?;
     let identity = match grants.identity {
         Some(Value::String(identity)) => identity,
         Some(Value::Number(identity)) => identity.to_string(),
@@ -156,30 +194,7 @@ pub async fn verify(core: &Core, token: &str) -> Result<AccessToken> {
                 "Invalid access token grants: grants.chat.service_sid is missing",
             )
         })?;
-    if row.service_id.is_some_and(|only| only != service) {
-        return Err(Error::with(
-            ErrorCode::TokenGrants,
-            format!(
-                "Invalid access token grants: the API key {key} signs for another service only (ServiceSid)"
-            ),
-        ));
-    }
-    if core.lookups.service(account, service).await?.is_none() {
-        return Err(Error::with(
-            ErrorCode::TokenGrants,
-            format!("Invalid access token grants: the service {service} does not exist"),
-        ));
-    }
-    core.key_use.note(account, key);
-    Ok(AccessToken {
-        account,
-        key: row.scope(),
-        key_expires: row.date_expires,
-        service,
-        identity,
-        issued: Timestamp::from_unix_seconds(issued),
-        expires: Timestamp::from_unix_seconds(expires),
-    })
+    Ok((identity, service))
 }
 
 fn parse(token: &str) -> Option<(Value, Claims)> {
@@ -195,11 +210,18 @@ fn parse(token: &str) -> Option<(Value, Claims)> {
     ))
 }
 
-/// For the fuzz target: whether a text has the form of a token.
+/// For the fuzz target: a token's beginning and end, its user and service, when everything about it is right that can be
+/// known without the database.
+///
+/// # Errors
+/// As [`verify`].
 #[cfg(fuzzing)]
-#[must_use]
-pub fn is_well_formed(token: &str) -> bool {
-    parse(token).is_some()
+pub fn read(token: &str, secret: &Secret, now: i64) -> Result<(i64, i64, Identity, ServiceSid)> {
+    let (header, claims) = parse(token).ok_or(ErrorCode::TokenInvalid)?;
+    check_signature(token, algorithm(&header)?, secret)?;
+    let (issued, expires) = life_of(&claims, now)?;
+    let (identity, service) = granted(claims.grants)?;
+    Ok((issued, expires, identity, service))
 }
 
 fn check_signature(token: &str, algorithm: Algorithm, secret: &Secret) -> Result<()> {
@@ -275,5 +297,37 @@ pub fn life(ttl_seconds: Option<u64>) -> Result<Duration> {
             "Ttl",
             "must be a whole number of seconds, 1 to 86400",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn life(claims: Value) -> Result<(i64, i64), u32> {
+        let claims = serde_json::from_value(claims).unwrap();
+        life_of(&claims, NOW).map_err(|error| error.code().code())
+    }
+
+    #[test]
+    fn a_life_is_in_bounds_however_far_its_ends_are() {
+        let (soon, far, day) = (NOW + 60, 9e18, 86_400);
+        assert_eq!(life(json!({ "exp": soon })), Ok((NOW, soon)));
+        assert_eq!(life(json!({ "exp": soon, "iat": soon - day })), Ok((soon - day, soon)));
+        assert_eq!(life(json!({ "exp": soon, "iat": soon - day - 1 })), Err(20157));
+        for began in [json!(i64::MIN), json!(-far), json!(-1e300), json!(0)] {
+            assert_eq!(life(json!({ "exp": soon, "iat": began })), Err(20157), "{began}");
+            assert_eq!(life(json!({ "exp": far, "nbf": began })), Err(20157), "{began}");
+        }
+        for end in [json!(far), json!(1e300), json!(i64::MAX), json!(u64::MAX)] {
+            assert_eq!(life(json!({ "exp": end, "iat": NOW })), Err(20157), "{end}");
+            assert_eq!(life(json!({ "exp": end, "iat": end })), Err(20157), "{end}");
+        }
+        for end in [json!(NOW), json!(-far), json!("1900000000"), json!(null)] {
+            assert_eq!(life(json!({ "exp": end })), Err(20104), "{end}");
+        }
+        assert_eq!(life(json!({ "exp": soon, "nbf": far })), Err(20105));
     }
 }

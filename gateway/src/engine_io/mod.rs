@@ -9,6 +9,8 @@
 mod close;
 mod config;
 mod cors;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gather;
 mod handshake;
 mod heartbeat;
@@ -27,9 +29,6 @@ mod session;
 mod sid;
 mod timers;
 mod websocket;
-
-#[cfg(fuzzing)]
-pub use self::websocket::fuzzing;
 
 pub use self::{
     close::CloseReason,

@@ -8,6 +8,8 @@
 mod attachments;
 mod connection;
 mod encode;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod namespace;
 pub mod packet;
 mod placeholders;

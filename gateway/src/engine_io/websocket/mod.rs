@@ -4,7 +4,7 @@
 pub(super) mod accept;
 pub(super) mod frame;
 #[cfg(fuzzing)]
-pub mod fuzzing;
+pub(super) mod fuzzing;
 mod link;
 
 use std::{
