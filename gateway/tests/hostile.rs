@@ -250,6 +250,38 @@ async fn bodies_that_do_not_end_are_bounded_too() {
 }
 
 #[actix_web::test]
+async fn packets_whose_attachments_do_not_come_are_bounded_too() {
+    const LIMIT: usize = 2_000_000;
+    let (server, _) = spawn(|config| config.engine.total_limit = LIMIT);
+    let mut honest = joined(&server).await;
+    let mut waiting = Vec::new();
+    for number in 0..20 {
+        let mut socket = server.websocket().await;
+        // Nobody has to be let in for that.
+        if number % 2 == 0 {
+            socket.send("40").await;
+        }
+        socket
+            .send(&format!(r#"452-["m","{}"]"#, "x".repeat(200_000)))
+            .await;
+        let _ = socket.try_send_binary(&[0; 300_000]).await;
+        waiting.push(socket);
+    }
+    until(|| server.endpoint.cut_off() >= 10).await;
+    until(|| server.endpoint.waiting_bytes() <= LIMIT).await;
+    honest.send(r#"421["still there?"]"#).await;
+    assert_eq!(honest.text().await, r#"431["yes"]"#);
+    drop(waiting);
+    until(|| server.endpoint.waiting_bytes() == 0).await;
+    honest.send(r#"452-1["m"]"#).await;
+    honest.send_binary(&[0; 100]).await;
+    until(|| server.endpoint.waiting_bytes() > 100).await;
+    honest.send_binary(&[0; 100]).await;
+    assert_eq!(honest.text().await, r#"431["yes"]"#);
+    assert_eq!(server.endpoint.waiting_bytes(), 0);
+}
+
+#[actix_web::test]
 async fn one_body_of_thousands_of_packets_is_worked_off_whole() {
     const PACKETS: usize = 20_000;
     let (server, room) = spawn(|_| {});

@@ -118,6 +118,9 @@ impl Connection {
         if self.state.lock().partial.is_some() {
             return Err(CloseReason::ProtocolError);
         }
+        // Whoever waits for attachments must not keep the whole body that its packet came in.
+        let own = text.starts_with(['5', '6']).then(|| ByteString::from(&**text));
+        let text = own.as_ref().unwrap_or(text);
         let packet = packet::decode(text).map_err(|error| {
             tracing::debug!(%error, "a client sent a malformed packet");
             CloseReason::ProtocolError
@@ -126,21 +129,29 @@ impl Connection {
             self.push(Input::Packet(packet, Vec::new()));
         } else {
             let deadline = Instant::now() + self.shared.config.attachment_timeout;
-            self.state.lock().partial = Some(Box::new(Partial::new(packet, deadline)));
+            let partial = Partial::new(packet, text.len(), deadline);
+            let held = partial.held();
+            self.state.lock().partial = Some(Box::new(partial));
             self.session.schedule(deadline);
+            self.session.hold_parts(held);
         }
         Ok(())
     }
 
-    fn take_binary(&self, bytes: Bytes) -> Result<(), CloseReason> {
-        let complete = {
+    fn take_binary(&self, bytes: &[u8]) -> Result<(), CloseReason> {
+        let (held, complete) = {
             let mut state = self.state.lock();
             let partial = state.partial.as_mut().ok_or(CloseReason::ProtocolError)?;
             let is_complete = partial
                 .add(bytes, self.shared.config.max_attachment_bytes)
                 .map_err(|_| CloseReason::PayloadTooLarge)?;
-            if is_complete { state.partial.take() } else { None }
+            if is_complete {
+                (0, state.partial.take())
+            } else {
+                (partial.held(), None)
+            }
         };
+        self.session.hold_parts(held);
         if let Some(partial) = complete {
             let (packet, attachments) = partial.into_parts();
             self.push(Input::Packet(packet, attachments));
@@ -338,7 +349,7 @@ impl SessionHandler for Connection {
     fn message(&self, message: Message) {
         let taken = match message {
             Message::Text(text) => self.take_text(&text),
-            Message::Binary(bytes) => self.take_binary(bytes),
+            Message::Binary(bytes) => self.take_binary(&bytes),
         };
         if let Err(reason) = taken {
             self.session.close(reason);

@@ -175,6 +175,13 @@ pub(crate) struct Polling<'a> {
     pub(crate) sid: String,
 }
 
+impl<'a> Polling<'a> {
+    /// The session of this id.
+    pub(crate) fn of(server: &'a TestServer, sid: String) -> Self {
+        Self { server, sid }
+    }
+}
+
 impl Polling<'_> {
     pub(crate) fn query(&self) -> String {
         format!("EIO=4&transport=polling&sid={}", self.sid)
@@ -234,6 +241,11 @@ impl WebSocket {
 
     pub(crate) async fn send_binary(&mut self, bytes: &[u8]) {
         self.0.send(Message::binary(bytes.to_vec())).await.unwrap();
+    }
+
+    /// Sends to a server that may have had enough.
+    pub(crate) async fn try_send_binary(&mut self, bytes: &[u8]) -> bool {
+        self.0.send(Message::binary(bytes.to_vec())).await.is_ok()
     }
 
     pub(crate) async fn send_raw(&mut self, message: Message) {

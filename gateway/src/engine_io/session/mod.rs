@@ -103,6 +103,9 @@ struct State {
     /// What was received of a message that is not complete.
     input: Charge,
     input_since: Option<Instant>,
+    /// What the handler keeps of a message that more belong to.
+    parts: Charge,
+    parts_since: Option<Instant>,
     heartbeat: Heartbeat,
     handler: Option<Arc<dyn SessionHandler>>,
     /// Wakes whoever waits for output: the parked GET or the idle WebSocket.
@@ -139,6 +142,8 @@ impl Session {
             queue: OutboundQueue::new(registry.ledger()),
             input: Charge::new(registry.ledger()),
             input_since: None,
+            parts: Charge::new(registry.ledger()),
+            parts_since: None,
             heartbeat: Heartbeat::start(config.ping_interval, config.ping_timeout, Instant::now()),
             handler: None,
             output: None,
@@ -239,6 +244,7 @@ impl Session {
         if !matches!(state.phase, Phase::Open) {
             return;
         }
+        state.parts.set(0);
         if !reason.flushes() {
             state.input.set(0);
             // A goodbye must not come in the middle of a frame.

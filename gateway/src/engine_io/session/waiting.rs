@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{CloseReason, Phase, Session};
+use super::{CloseReason, Phase, Session, State};
+use crate::engine_io::ledger::Charge;
 
 /// Less than this of an unfinished message is not worth counting.
 pub(in crate::engine_io) const SMALL_INPUT: usize = 4 * 1024;
@@ -20,10 +21,10 @@ impl Session {
     /// What waits, be it only for a goodbye; `None` when nothing does.
     pub(in crate::engine_io) fn waiting(&self) -> Option<Waiting> {
         let state = self.state.lock();
-        let since = [state.queue.waits_since(), state.input_since];
+        let since = [state.queue.waits_since(), state.input_since, state.parts_since];
         Some(Waiting {
             since: since.into_iter().flatten().min()?,
-            bytes: state.queue.held() + state.input.bytes(),
+            bytes: state.queue.held() + state.input.bytes() + state.parts.bytes(),
         })
     }
 
@@ -41,13 +42,24 @@ impl Session {
 
     /// Takes note of how much of an unfinished message, or body, the transport keeps.
     pub(in crate::engine_io) fn hold_input(&self, bytes: usize) {
+        self.hold(bytes, |state| (&mut state.input, &mut state.input_since));
+    }
+
+    /// Takes note of how much the handler keeps of a message that is not complete without others: nobody knows when
+    /// they come.
+    pub(crate) fn hold_parts(&self, bytes: usize) {
+        self.hold(bytes, |state| (&mut state.parts, &mut state.parts_since));
+    }
+
+    fn hold(&self, bytes: usize, part: impl FnOnce(&mut State) -> (&mut Charge, &mut Option<Instant>)) {
         {
             let mut state = self.state.lock();
             if !matches!(state.phase, Phase::Open) {
                 return;
             }
-            state.input.set(bytes);
-            state.input_since = match (bytes, state.input_since) {
+            let (charge, held_since) = part(&mut state);
+            charge.set(bytes);
+            *held_since = match (bytes, *held_since) {
                 (0, _) => None,
                 (_, since) => since.or_else(|| Some(Instant::now())),
             };
