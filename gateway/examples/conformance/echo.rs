@@ -32,11 +32,15 @@ pub(crate) fn engine_io() -> EngineServer {
 
 /// Namespaces `/` and `/custom`; both tell the auth they were given, the first also answers events.
 pub(crate) fn socket_io() -> EngineServer {
-    let config = SocketIoConfig {
+    socket_io_with(SocketIoConfig {
         engine: timings("/socket.io"),
         connect_timeout: Duration::from_secs(1),
         ..SocketIoConfig::default()
-    };
+    })
+}
+
+/// The same with other settings.
+pub(crate) fn socket_io_with(config: SocketIoConfig) -> EngineServer {
     let namespaces: [(&str, Arc<dyn Namespace>); 2] = [
         ("/", Arc::new(Echo { answers: true })),
         ("/custom", Arc::new(Echo { answers: false })),
