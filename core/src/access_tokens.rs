@@ -315,7 +315,10 @@ mod tests {
     fn a_life_is_in_bounds_however_far_its_ends_are() {
         let (soon, far, day) = (NOW + 60, 9e18, 86_400);
         assert_eq!(life(json!({ "exp": soon })), Ok((NOW, soon)));
-        assert_eq!(life(json!({ "exp": soon, "iat": soon - day })), Ok((soon - day, soon)));
+        assert_eq!(
+            life(json!({ "exp": soon, "iat": soon - day })),
+            Ok((soon - day, soon))
+        );
         assert_eq!(life(json!({ "exp": soon, "iat": soon - day - 1 })), Err(20157));
         for began in [json!(i64::MIN), json!(-far), json!(-1e300), json!(0)] {
             assert_eq!(life(json!({ "exp": soon, "iat": began })), Err(20157), "{began}");

@@ -39,6 +39,9 @@ fuzz_target!(|text: &str| {
     }
     let again = ByteString::from(fuzzing::body(&messages));
     let again: Vec<_> = payload::decode(&again).collect();
-    let messages: Vec<_> = messages.into_iter().map(|message| Ok(Packet::Message(message))).collect();
+    let messages: Vec<_> = messages
+        .into_iter()
+        .map(|message| Ok(Packet::Message(message)))
+        .collect();
     assert_eq!(again, messages);
 });

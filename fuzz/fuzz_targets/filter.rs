@@ -10,8 +10,8 @@ use hubbub_core::{
     attribute_indexes::Declared,
     attributes::{self, Found, Scalar, SortKey},
     filter::{
-        CHANNELS, Condition, Document, Field, Filter, Kind, MEMBERS, MESSAGES, Node, OwnField, Relation, Sort,
-        Subject, Test, USER_CHANNELS, USERS,
+        CHANNELS, Condition, Document, Field, Filter, Kind, MEMBERS, MESSAGES, Node, OwnField, Relation,
+        Sort, Subject, Test, USER_CHANNELS, USERS,
     },
     sid::AttributeIndexSid,
 };
@@ -56,7 +56,11 @@ fn scalar(scalar: &Scalar) -> Option<Value> {
             let key = SortKey::from(scalar);
             let double = || {
                 let ordered = u64::from_be_bytes(key.key[1..9].try_into().expect("eight bytes"));
-                f64::from_bits(if ordered >> 63 == 0 { !ordered } else { ordered & !(1 << 63) })
+                f64::from_bits(if ordered >> 63 == 0 {
+                    !ordered
+                } else {
+                    ordered & !(1 << 63)
+                })
             };
             [
                 i64::try_from(floor).ok().map(Value::from),
@@ -77,7 +81,10 @@ fn operand(operand: &Option<Scalar>) -> Option<Value> {
 fn condition(Condition { field, test }: &Condition) -> Option<Value> {
     let (operator, value) = match test {
         Test::Equals(value) => ("$eq", operand(value)?),
-        Test::OneOf(values) => ("$in", values.iter().map(operand).collect::<Option<Vec<_>>>()?.into()),
+        Test::OneOf(values) => (
+            "$in",
+            values.iter().map(operand).collect::<Option<Vec<_>>>()?.into(),
+        ),
         Test::Compares(relation, value) => {
             let operator = match relation {
                 Relation::Less => "$lt",
@@ -143,7 +150,10 @@ fn check_order(one: &Value, other: &Value) {
         let (key, other_key) = (SortKey::of(&one), SortKey::of(&other));
         if let (Found::Scalar(one), Found::Scalar(other)) = (&one, &other) {
             assert_eq!(key.cmp(&other_key), one.cmp(other), "{one:?} {other:?}");
-            assert_eq!(one.compare(other).is_some(), key.type_byte() == other_key.type_byte());
+            assert_eq!(
+                one.compare(other).is_some(),
+                key.type_byte() == other_key.type_byte()
+            );
         }
         if let Found::Scalar(scalar) = &one {
             assert_eq!(key.to_scalar().as_ref(), Some(scalar));

@@ -53,7 +53,7 @@ fuzz_target!(|text: &str| {
         assert!(name.len() <= text.len() && args.len() < 256);
         assert!(args.iter().map(|argument| argument.len()).sum::<usize>() <= text.len());
         for argument in args {
-            serde_json::from_str::<serde_json::de::IgnoredAny>(argument).expect("an argument is JSON");
+            serde_json::from_str::<serde::de::IgnoredAny>(argument).expect("an argument is JSON");
             if packet.attachments > 0 {
                 let value = serde_json::from_str(argument).expect("an argument is JSON that is not too deep");
                 assert!(!is_wrong(&value, packet.attachments), "{argument}");

@@ -48,7 +48,8 @@ fuzz_target!(|text: &str| {
     validation.algorithms = ALGORITHMS.to_vec();
     validation.validate_nbf = true;
     validation.validate_aud = false;
-    let theirs = jsonwebtoken::decode::<Value>(&token, &DECODING, &validation).expect("a token that is right");
+    let theirs =
+        jsonwebtoken::decode::<Value>(&token, &DECODING, &validation).expect("a token that is right");
     let claims = theirs.claims;
     assert_eq!(claims["exp"].as_f64().map(|exp| exp as i64), Some(expires));
     let named = &claims["grants"]["identity"];

@@ -76,10 +76,12 @@ fn form(params: &Params) -> Option<Params> {
     for (name, value) in &params.0 {
         let texts = match value {
             Value::Json(serde_json::Value::String(text)) => vec![text.clone()],
-            Value::Json(serde_json::Value::Array(elements)) if name == "List" && elements.len() > 1 => elements
-                .iter()
-                .map(|element| element.as_str().map(str::to_owned))
-                .collect::<Option<_>>()?,
+            Value::Json(serde_json::Value::Array(elements)) if name == "List" && elements.len() > 1 => {
+                elements
+                    .iter()
+                    .map(|element| element.as_str().map(str::to_owned))
+                    .collect::<Option<_>>()?
+            }
             _ => return None,
         };
         fields.0.insert(name.clone(), Value::Form(texts));

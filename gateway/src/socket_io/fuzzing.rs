@@ -11,8 +11,16 @@ use super::{
 #[must_use]
 pub fn encode(packet: &Packet) -> Option<ByteString> {
     let text = match &packet.body {
-        Body::Event { name, args, ack: None } => {
-            let args = args.iter().map(|arg| arg.as_ref()).collect::<Vec<&str>>().join(",");
+        Body::Event {
+            name,
+            args,
+            ack: None,
+        } => {
+            let args = args
+                .iter()
+                .map(|arg| arg.as_ref())
+                .collect::<Vec<&str>>()
+                .join(",");
             encode::event(&packet.namespace, name, &args, packet.attachments)
         }
         Body::Disconnect => encode::disconnect(&packet.namespace),

@@ -16,7 +16,7 @@ type Read = (Vec<Incoming>, Option<FrameError>);
 
 /// Reads a stream of bytes as it arrives in one piece, byte by byte, and in pieces of these lengths, over and over: the
 /// messages must be the same. Then writes them as a client would, in fragments of these lengths with pings between
-/// them, and reads them again.
+/// them, and in one piece each, and reads them again.
 ///
 /// # Panics
 /// When they are not the same, or more is held than the limit and a piece allow.
@@ -30,20 +30,32 @@ pub fn check(bytes: &[u8], lengths: &[u8]) {
         .into_iter()
         .filter(|message| matches!(message, Incoming::Text(_) | Incoming::Binary(_)))
         .collect();
-    let mut stream = Vec::new();
-    for message in &messages {
-        fragments(message, lengths, &mut stream);
+    // Only a message in one piece has a length of more than a byte.
+    for lengths in [lengths, &[]] {
+        let mut stream = Vec::new();
+        for message in &messages {
+            fragments(message, lengths, &mut stream);
+        }
+        let (mut again, error) = read(pieces(&stream, lengths));
+        again.retain(|message| !matches!(message, Incoming::Ping(_)));
+        assert_eq!((&again, error), (&messages, None));
     }
-    let (mut again, error) = read(pieces(&stream, lengths));
-    again.retain(|message| !matches!(message, Incoming::Ping(_)));
-    assert_eq!((again, error), (messages, None));
 }
 
-/// A stream in pieces; an empty one is still a piece.
+/// A stream in pieces of these lengths, over and over, or in one when there are none; an empty one is still a piece.
 fn pieces<'a>(mut bytes: &'a [u8], lengths: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let mut lengths = lengths.iter().chain([&u8::MAX]).cycle();
+    let last = if lengths.is_empty() {
+        usize::MAX
+    } else {
+        u8::MAX.into()
+    };
+    let mut lengths = lengths
+        .iter()
+        .map(|&length| usize::from(length))
+        .chain([last])
+        .cycle();
     std::iter::from_fn(move || {
-        let length = usize::from(*lengths.next()?).min(bytes.len());
+        let length = lengths.next()?.min(bytes.len());
         let piece = bytes.split_off(..length)?;
         (!bytes.is_empty() || length > 0).then_some(piece)
     })
