@@ -7,7 +7,7 @@ use hubbub_core::{
     input::{ChannelRef, Identity},
     members::{self, NewMember},
     messages::{self, NewMessage, UpdateMessage},
-    sid::{ChannelSid, ServiceSid},
+    sid::ChannelSid,
 };
 use serde_json::json;
 
@@ -80,7 +80,6 @@ struct Person {
 
 pub(crate) struct History<'a> {
     world: &'a World,
-    service: ServiceSid,
     backends: [Ctx; 2],
     /// Of the last one everybody is a member, to know what comes behind everything else.
     channels: Vec<Channel>,
@@ -129,7 +128,6 @@ impl<'a> History<'a> {
             .collect();
         let mut history = Self {
             world,
-            service,
             backends,
             channels: Vec::new(),
             people,
