@@ -1,24 +1,19 @@
 """What the database does for the hot paths, in tables that have grown: nothing is found by reading a whole table.
 
 Postgres itself tells the plan of every statement (`auto_explain`), while clients and a backend do what they do all day.
-SQLite is asked afterwards for the plans of the statements that the server has logged: without statistics they depend on
-the indexes alone.
 """
 
 import collections
-import contextlib
 import json
 import os
 import pathlib
 import re
-import sqlite3
 
 import psycopg
 import pytest
 
 from harness.chat import Chat
 from harness.cluster import Cluster
-from harness.crowd import Crowd
 from harness.node import ROOT
 from harness.store import uuid_of
 from harness.waiting import eventually
@@ -153,72 +148,6 @@ async def test_no_large_table_is_read_whole(explained, driver):
     whole = plans.whole_tables_read()
     assert not whole, json.dumps({table: sorted(queries) for table, queries in whole.items()}, indent=1)
     await chat.close()
-
-
-@pytest.fixture
-def logged(tmp_path):
-    """A process on SQLite that logs its statements."""
-    cluster = Cluster("embedded", tmp_path, HUBBUB_LOG="warn,sqlx::query=trace", HUBBUB_LIMIT_CEILING="1000000")
-    try:
-        yield cluster.start()
-    finally:
-        cluster.stop()
-
-
-def statements_of(log):
-    """Each text that a server on SQLite has logged, once: short ones are their own summary."""
-    for line in log.splitlines():
-        if found := re.search(r'sqlx::query: summary="((?:[^"\\]|\\.)*)" db\.statement="((?:[^"\\]|\\.)*)"', line):
-            yield json.loads(f'"{found[2] or found[1]}"').strip()
-
-
-def whole_tables_read_by_sqlite(file, texts):
-    """By statement, the steps of its plan that go through all of a large table or all of an index of one."""
-    found = {}
-    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
-        for text in texts:
-            named = re.findall(rf'\b({"|".join(LARGE)})"?(?: AS)? "?(\w+)', text)
-            names = {alias: table for table, alias in named}
-            values = (None,) * re.sub(r"'[^']*'", "", text).count("?")
-            plan = [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {text}", values)]
-            scanned = [
-                step
-                for step in plan
-                if (scan := re.match(r"SCAN (\w+)", step)) and LARGE & {scan[1], names.get(scan[1])}
-            ]
-            if scanned:
-                found[text] = scanned
-    return found
-
-
-@pytest.mark.topologies("embedded")
-async def test_sqlite_reads_no_large_table_whole(logged, driver):
-    chat = Chat(logged, driver, "plans")
-    # So many channels that the list is walked along the latest activity.
-    Crowd(chat).joins("alice", 1_500, besides=500)
-    chat.channel("room-7", "alice", "user-7")
-    chat.channel("room-9", "alice")
-    forum = chat.channel("forum", "alice", *(f"user-{number}" for number in range(7, 14)))
-    for number in range(3):
-        await day(chat, forum, f"day-{number}")
-    texts = set(statements_of(logged.nodes[0].log.read_text()))
-    for words in ("INSERT INTO messages", "JOIN members m", "listed_at"):
-        assert any(words in text.replace('"', "") for text in texts), f"nothing with '{words}' was logged"
-    asked = {text for text in texts if text.upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE"))}
-    whole = whole_tables_read_by_sqlite(logged.nodes[0].settings["HUBBUB_DATA_DIR"] / "hubbub.db", asked)
-    assert not whole, json.dumps(whole, indent=1)
-    await chat.close()
-
-
-def test_a_scan_of_a_large_table_is_found(tmp_path):
-    file = tmp_path / "plans.db"
-    with contextlib.closing(sqlite3.connect(file)) as connection:
-        connection.execute("CREATE TABLE members (service_id, identity)")
-        connection.execute("CREATE INDEX ix ON members (service_id)")
-    by_index, all_of_it = (
-        f'SELECT "m"."identity" FROM "members" AS "m" WHERE "m"."{column}" = ?' for column in ("service_id", "identity")
-    )
-    assert list(whole_tables_read_by_sqlite(file, [by_index, all_of_it])) == [all_of_it]
 
 
 async def day(chat, forum, name):

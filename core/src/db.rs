@@ -2,7 +2,6 @@
 
 use std::{path::Path, time::Duration};
 
-use log::LevelFilter;
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqlErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
@@ -113,9 +112,7 @@ impl Db {
                 .min_connections(1)
                 // There is nobody at the other end who could have hung up.
                 .test_before_acquire(false)
-                // SQLite keeps no log of its own: whoever wants to see statements asks for `sqlx::query=trace`.
-                .sqlx_logging_level(LevelFilter::Trace)
-                .sqlx_slow_statements_logging_settings(LevelFilter::Trace, TRANSACTION_LIMIT);
+                .sqlx_logging(false);
             options.map_sqlx_sqlite_opts(move |options| {
                 options
                     .journal_mode(SqliteJournalMode::Wal)
