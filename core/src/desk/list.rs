@@ -13,7 +13,7 @@ use crate::{
     messages, operator_pools,
     paging::{self, Key, Page, PageRequest, unknown_token},
     query::{self, Asked, Bounds, Listing},
-    sid::{ChannelSid, MessageSid, OperatorPoolSid},
+    sid::{ChannelSid, OperatorPoolSid},
     sql::Sql,
     timestamp::Timestamp,
 };
@@ -142,25 +142,10 @@ async fn last_messages(
     ctx: &Ctx,
     channels: &[channel::Model],
 ) -> Result<HashMap<ChannelSid, message::Model>> {
-    let last: Vec<(ChannelSid, MessageSid)> = channels
+    let last = channels
         .iter()
-        .filter_map(|channel| Some((channel.id, channel.last_message_id?)))
-        .collect();
-    if last.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut sql =
-        Sql::new("SELECT * FROM messages WHERE removed_at IS NULL AND (service_id, channel_id, id) IN ");
-    sql.values(
-        last.iter()
-            .map(|(channel, message)| [ctx.scope().into(), channel.into(), message.into()]),
-    );
-    sql.all(ctx.reader())
-        .await?
-        .iter()
-        .map(|row| message::Model::from_query_result(row, "").map(|message| (message.channel_id, message)))
-        .collect::<Result<_, _>>()
-        .map_err(Error::from)
+        .filter_map(|channel| Some((channel.id, channel.last_message_id?)));
+    messages::by_channel(ctx.reader(), ctx.scope(), last).await
 }
 
 /// When something was last said, and the channel, by which those of one moment differ.

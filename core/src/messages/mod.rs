@@ -12,7 +12,7 @@ pub mod writer;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 pub use actions::{UpdateMessage, remove, update};
-pub(crate) use rows::seqs;
+pub(crate) use rows::{by_channel, seqs};
 pub use sending::{NewMessage, Sent, Vetted, interceptors, send, send_all, submit, vet};
 pub use view::{MessageView, SentView, sent_view, view};
 

@@ -1,6 +1,8 @@
 //! Writing messages down.
 
-use sea_orm::{ConnectionTrait, DbBackend};
+use std::collections::HashMap;
+
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, QueryResult};
 
 use crate::{
     entities::message,
@@ -17,7 +19,42 @@ pub(crate) async fn seqs(
     db: &impl ConnectionTrait,
     messages: &[(ServiceSid, ChannelSid, MessageSid)],
 ) -> Result<Vec<(MessageSid, i64)>> {
-    if messages.is_empty() {
+    let rows = look_up(db, "id, seq", messages.iter().copied()).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("", "id")?, row.try_get("", "seq")?)))
+        .collect()
+}
+
+/// These messages of a service by their channels, one of each, but for those that were removed.
+///
+/// # Errors
+/// Whatever the database refuses.
+pub(crate) async fn by_channel(
+    db: &impl ConnectionTrait,
+    service: ServiceSid,
+    messages: impl IntoIterator<Item = (ChannelSid, MessageSid)>,
+) -> Result<HashMap<ChannelSid, message::Model>> {
+    let asked = messages
+        .into_iter()
+        .map(|(channel, message)| (service, channel, message));
+    let mut found = HashMap::new();
+    for row in look_up(db, "*", asked).await? {
+        let message = message::Model::from_query_result(&row, "")?;
+        if message.removed_at.is_none() {
+            found.insert(message.channel_id, message);
+        }
+    }
+    Ok(found)
+}
+
+/// These columns of messages, which are looked up one by one along their key.
+async fn look_up(
+    db: &impl ConnectionTrait,
+    columns: &str,
+    messages: impl Iterator<Item = (ServiceSid, ChannelSid, MessageSid)>,
+) -> Result<Vec<QueryResult>> {
+    let mut asked = messages.peekable();
+    if asked.peek().is_none() {
         return Ok(Vec::new());
     }
     let backend = db.get_database_backend();
@@ -26,21 +63,23 @@ pub(crate) async fn seqs(
         backend,
         "asked",
         [("service_id", "uuid"), ("channel_id", "uuid"), ("id", "uuid")],
-        messages
-            .iter()
-            .map(|(service, channel, message)| [service.into(), channel.into(), message.into()]),
+        asked.map(|(service, channel, message)| [service.into(), channel.into(), message.into()]),
     );
-    sql.push(if backend == DbBackend::Postgres {
-        " SELECT a.id, m.seq FROM asked a CROSS JOIN LATERAL (SELECT seq FROM messages \
-         WHERE service_id = a.service_id AND channel_id = a.channel_id AND id = a.id OFFSET 0) m"
+    sql.push(&if backend == DbBackend::Postgres {
+        format!(
+            " SELECT m.* FROM asked a CROSS JOIN LATERAL (SELECT {columns} FROM messages \
+             WHERE service_id = a.service_id AND channel_id = a.channel_id AND id = a.id OFFSET 0) m"
+        )
     } else {
-        " SELECT m.id, m.seq FROM asked a JOIN messages m ON m.service_id = a.service_id \
-         AND m.channel_id = a.channel_id AND m.id = a.id"
+        let columns: Vec<String> = columns.split(", ").map(|column| format!("m.{column}")).collect();
+        // In this order: SQLite would rather read all messages than look for some.
+        format!(
+            " SELECT {} FROM asked a CROSS JOIN messages m ON m.service_id = a.service_id \
+             AND m.channel_id = a.channel_id AND m.id = a.id",
+            columns.join(", ")
+        )
     });
-    let rows = sql.all(db).await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get("", "id")?, row.try_get("", "seq")?)))
-        .collect()
+    Ok(sql.all(db).await?)
 }
 
 /// Inserts messages that nobody has removed yet.

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::HashMap};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use sea_orm::{DbBackend, FromQueryResult, QueryResult};
+use sea_orm::{DbBackend, QueryResult};
 
 use super::{Place, UserChannel, load};
 use crate::{
@@ -12,7 +12,8 @@ use crate::{
     entities::message,
     error::{Error, Result},
     input::UserRef,
-    sid::{ChannelSid, MessageSid},
+    messages,
+    sid::ChannelSid,
     sql::Sql,
     timestamp::Timestamp,
     users,
@@ -242,25 +243,11 @@ pub async fn last_message(ctx: &Ctx, place: &UserChannel) -> Result<Option<messa
 
 /// Who is only invited to a channel does not get to read what is said in it.
 async fn last_messages(ctx: &Ctx, places: &[UserChannel]) -> Result<HashMap<ChannelSid, message::Model>> {
-    let last: Vec<(ChannelSid, MessageSid)> = places
+    let last = places
         .iter()
         .filter(|place| matches!(place.place, Place::Joined(_)))
-        .filter_map(|place| Some((place.channel.id, place.channel.last_message_id?)))
-        .collect();
-    if last.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut sql = Sql::new("SELECT * FROM messages WHERE (service_id, channel_id, id) IN ");
-    sql.values(
-        last.iter()
-            .map(|(channel, message)| [ctx.scope().into(), channel.into(), message.into()]),
-    );
-    sql.all(ctx.reader())
-        .await?
-        .iter()
-        .map(|row| message::Model::from_query_result(row, "").map(|message| (message.channel_id, message)))
-        .collect::<Result<_, _>>()
-        .map_err(Error::from)
+        .filter_map(|place| Some((place.channel.id, place.channel.last_message_id?)));
+    messages::by_channel(ctx.reader(), ctx.scope(), last).await
 }
 
 fn encode((channel, activity): Spot) -> String {
