@@ -142,10 +142,11 @@ async fn last_messages(
     ctx: &Ctx,
     channels: &[channel::Model],
 ) -> Result<HashMap<ChannelSid, message::Model>> {
-    let last = channels
+    let last: Vec<_> = channels
         .iter()
-        .filter_map(|channel| Some((channel.id, channel.last_message_id?)));
-    messages::by_channel(ctx.reader(), ctx.scope(), last).await
+        .filter_map(|channel| Some((channel.id, channel.last_message_id?)))
+        .collect();
+    messages::by_channel(ctx.reader(), ctx.scope(), &last).await
 }
 
 /// When something was last said, and the channel, by which those of one moment differ.

@@ -19,7 +19,7 @@ pub(crate) async fn seqs(
     db: &impl ConnectionTrait,
     messages: &[(ServiceSid, ChannelSid, MessageSid)],
 ) -> Result<Vec<(MessageSid, i64)>> {
-    let rows = look_up(db, "id, seq", messages.iter().copied()).await?;
+    let rows = look_up(db, "id, seq", messages).await?;
     rows.iter()
         .map(|row| Ok((row.try_get("", "id")?, row.try_get("", "seq")?)))
         .collect()
@@ -32,13 +32,14 @@ pub(crate) async fn seqs(
 pub(crate) async fn by_channel(
     db: &impl ConnectionTrait,
     service: ServiceSid,
-    messages: impl IntoIterator<Item = (ChannelSid, MessageSid)>,
+    messages: &[(ChannelSid, MessageSid)],
 ) -> Result<HashMap<ChannelSid, message::Model>> {
-    let asked = messages
-        .into_iter()
-        .map(|(channel, message)| (service, channel, message));
+    let asked: Vec<_> = messages
+        .iter()
+        .map(|(channel, message)| (service, *channel, *message))
+        .collect();
     let mut found = HashMap::new();
-    for row in look_up(db, "*", asked).await? {
+    for row in look_up(db, "*", &asked).await? {
         let message = message::Model::from_query_result(&row, "")?;
         if message.removed_at.is_none() {
             found.insert(message.channel_id, message);
@@ -51,10 +52,9 @@ pub(crate) async fn by_channel(
 async fn look_up(
     db: &impl ConnectionTrait,
     columns: &str,
-    messages: impl Iterator<Item = (ServiceSid, ChannelSid, MessageSid)>,
+    messages: &[(ServiceSid, ChannelSid, MessageSid)],
 ) -> Result<Vec<QueryResult>> {
-    let mut asked = messages.peekable();
-    if asked.peek().is_none() {
+    if messages.is_empty() {
         return Ok(Vec::new());
     }
     let backend = db.get_database_backend();
@@ -63,7 +63,9 @@ async fn look_up(
         backend,
         "asked",
         [("service_id", "uuid"), ("channel_id", "uuid"), ("id", "uuid")],
-        asked.map(|(service, channel, message)| [service.into(), channel.into(), message.into()]),
+        messages
+            .iter()
+            .map(|(service, channel, message)| [service.into(), channel.into(), message.into()]),
     );
     sql.push(&if backend == DbBackend::Postgres {
         format!(

@@ -243,11 +243,12 @@ pub async fn last_message(ctx: &Ctx, place: &UserChannel) -> Result<Option<messa
 
 /// Who is only invited to a channel does not get to read what is said in it.
 async fn last_messages(ctx: &Ctx, places: &[UserChannel]) -> Result<HashMap<ChannelSid, message::Model>> {
-    let last = places
+    let last: Vec<_> = places
         .iter()
         .filter(|place| matches!(place.place, Place::Joined(_)))
-        .filter_map(|place| Some((place.channel.id, place.channel.last_message_id?)));
-    messages::by_channel(ctx.reader(), ctx.scope(), last).await
+        .filter_map(|place| Some((place.channel.id, place.channel.last_message_id?)))
+        .collect();
+    messages::by_channel(ctx.reader(), ctx.scope(), &last).await
 }
 
 fn encode((channel, activity): Spot) -> String {
