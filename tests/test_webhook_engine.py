@@ -101,6 +101,7 @@ async def test_the_ledger_is_filtered(chat, receiver):
     chat.service.update(post_webhook_url=receiver.url, post_webhook_retry_count=0)
     one, two = chat.service.channels.create(unique_name="one", **LOUD), chat.channel("two")
     await says(chat, "one", "a")
+    await eventually(lambda: has_ended(chat, 2), because="two deliveries end")
     receiver.answers(500)
     await says(chat, "two", "b")
     await eventually(lambda: has_ended(chat, 3), because="three deliveries end")
