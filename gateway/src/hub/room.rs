@@ -234,7 +234,8 @@ impl Room {
                     seat.operator &= Some(seat.client.identity.as_str()) != subject;
                 }
                 for client in newcomers(event) {
-                    if client.take_seat(channel) {
+                    // One that came since may know already how that membership ended.
+                    if client.told(channel) < event.seq && client.take_seat(channel) {
                         client.deliver(&encoded, EventKind::ChannelJoined, watermark);
                         let operator = false;
                         self.seats.push(Seat {
