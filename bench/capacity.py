@@ -12,16 +12,16 @@ import math
 
 # CPU in microseconds, as measured: see the tables in README.md.
 COST = {
-    "gateway, for a connect": 524,
-    "database, for a connect": 808,
-    "gateway, for a send with its deliveries on the spot": 223,
-    "database, for a send": 164,
-    "broker, for a send": 59,
+    "gateway, for a connect": 180,
+    "database, for a connect": 124,
+    "gateway, for a send with its deliveries on the spot": 144,
+    "database, for a send": 75,
+    "broker, for a send": 16,
     "gateway, for a delivery that came over the bus": 9.1,
     "gateway, for a socket that is idle, each second": 4.6,
 }
 # Bytes.
-SOCKET = 7.7 * 1024
+SOCKET = 6.6 * 1024
 # What the kernel keeps for an idle TCP connection beside that; not measured here.
 KERNEL = 4 * 1024
 # A message's row with its indexes and its place in the write-ahead log: about so much is written for one.
