@@ -19,7 +19,7 @@ use hubbub_core::{
 };
 use serde_json::json;
 
-use super::{Hub, RoomKey};
+use super::{Hub, RoomKey, late_joins::has_missed};
 use crate::{client::Client, token_life::TokenNews};
 
 /// How often the rooms are compared with the database. Cursors grow with this, and what the bus lost is found
@@ -106,10 +106,7 @@ impl Hub {
                 }
             }
             for (identity, join) in log::joins(db, &users, since).await? {
-                let unheard = |client: &Arc<Client>| {
-                    !client.is_seated(join.channel)
-                        && client.told(join.channel).is_none_or(|seq| seq < join.until)
-                };
+                let unheard = |client: &Arc<Client>| has_missed(client, join.channel, Some(join.until));
                 if self.clients_of(join.service, &identity).iter().any(unheard) {
                     let events: Vec<_> = log::read(db, join, 1).await?.into_iter().map(Arc::new).collect();
                     self.take(&events);

@@ -6,6 +6,7 @@ mod audit;
 mod buckets;
 pub(crate) mod encoded;
 mod healing;
+mod late_joins;
 mod listener;
 mod operators;
 mod presence;
@@ -288,6 +289,9 @@ impl Hub {
             }
         }
         self.take_durable(key, [event]);
+        if event.kind == EventKind::MemberJoined {
+            self.seat_late(key, event);
+        }
     }
 
     /// Takes durable events of one channel, if anybody here hears it.

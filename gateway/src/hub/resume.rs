@@ -37,6 +37,16 @@ pub(crate) struct Start {
     pub(crate) complete: Option<bool>,
 }
 
+impl Start {
+    /// Nothing but these.
+    pub(super) fn of(stretches: impl Iterator<Item = Stretch>) -> Self {
+        Self {
+            stretches: stretches.collect(),
+            complete: None,
+        }
+    }
+}
+
 impl Hub {
     /// Gives a client that has entered its seats, and finds what it missed since its cursor. It goes on holding live events
     /// back. `channels` is about how many its user has.
@@ -110,7 +120,7 @@ impl Hub {
                     .map(|channel| Topic::channel(client.service, *channel)),
             )
             .await;
-        self.settle(client, asked, &known, &mut stretches).await?;
+        self.settle(client, asked, &mut known, &mut stretches).await?;
         if !pools.is_empty() {
             // Seats first: what is said from now on is held back, and what was said before is in the answer.
             self.seat_in_desks(client);
@@ -146,7 +156,7 @@ impl Hub {
     }
 
     /// Seats the client, which knows the channel up to `known`; answers what the room delivered beyond that.
-    fn seat(self: &Arc<Self>, client: &Arc<Client>, channel: ChannelSid, known: i64) -> Option<Stretch> {
+    pub(super) fn seat(self: &Arc<Self>, client: &Arc<Client>, channel: ChannelSid, known: i64) -> Option<Stretch> {
         let key = (client.service, channel);
         let behind = loop {
             let (room, _) = self.open_room(key, known);
@@ -168,7 +178,7 @@ impl Hub {
         }
     }
 
-    fn stretch(&self, client: &Client, channel: ChannelSid, after: i64, until: i64) -> Stretch {
+    pub(super) fn stretch(&self, client: &Client, channel: ChannelSid, after: i64, until: i64) -> Stretch {
         Stretch {
             account: client.account,
             service: client.service,
@@ -178,18 +188,17 @@ impl Hub {
         }
     }
 
-    /// Finds what was committed between the question and the seats: events that no room heard, and leaves that came
-    /// before the seat they end.
+    /// Finds what was committed between the question and the seats: events that no room heard, joins, and leaves that
+    /// came before the seat they end.
     async fn settle(
         self: &Arc<Self>,
         client: &Arc<Client>,
         asked: Timestamp,
-        known: &HashMap<ChannelSid, i64>,
+        known: &mut HashMap<ChannelSid, i64>,
         stretches: &mut Vec<Stretch>,
     ) -> Result<()> {
         let connecting = &self.core.connecting;
-        let watermark = self.watermark();
-        let since = asked.min(watermark).minus(MARGIN);
+        let since = asked.min(self.watermark()).minus(MARGIN);
         let identity = client.identity.as_str();
         let channels = i32::try_from(known.len()).unwrap_or(i32::MAX);
         let (active, changes) = futures_util::join!(
@@ -204,22 +213,43 @@ impl Hub {
                 self.heal_soon(key);
             }
         }
-        let mut last_change: HashMap<ChannelSid, log::MembershipChange> = HashMap::new();
-        for change in changes? {
-            last_change.insert(change.channel, change);
+        let mut changes = changes?;
+        // A seat that was taken by an answer may have ended after it: only an answer that is younger tells.
+        while self.follow(client, asked, &changes, known, stretches) {
+            changes = connecting
+                .membership_changes(client.service, identity, since)
+                .await?;
         }
+        Ok(())
+    }
+
+    /// Takes the seats that these joins give, and gives up those that these leaves end. True when a seat was taken.
+    fn follow(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        asked: Timestamp,
+        changes: &[log::MembershipChange],
+        known: &mut HashMap<ChannelSid, i64>,
+        stretches: &mut Vec<Stretch>,
+    ) -> bool {
+        let last_change: HashMap<ChannelSid, log::MembershipChange> =
+            changes.iter().map(|change| (change.channel, *change)).collect();
+        let mut has_taken = false;
         for (channel, change) in last_change {
             match known.get(&channel) {
-                Some(seq) if !change.joined && change.seq > *seq && client.give_up_seat(channel) => {
-                    if let Some(room) = self.room((client.service, channel)) {
-                        room.lock().unseat(client);
+                Some(&seq) if !change.joined && change.seq > seq && self.unseat(client, channel) => {
+                    known.remove(&channel);
+                    // The room may have been behind the leave when the seat was taken.
+                    for stretch in stretches.iter_mut().filter(|stretch| stretch.channel == channel) {
+                        stretch.until = stretch.until.min(change.seq);
                     }
-                    self.close_if_empty((client.service, channel));
-                    stretches.push(self.stretch(client, channel, *seq, change.seq));
+                    stretches.push(self.stretch(client, channel, seq, change.seq));
                 }
                 // A channel that it has left: its cursors must cover the leave.
-                None if !change.joined => client.knows(channel, change.seq, asked, watermark),
+                None if !change.joined => client.knows(channel, change.seq, asked, self.watermark()),
                 None if !client.is_seated(channel) => {
+                    has_taken = true;
+                    known.insert(channel, change.seq);
                     stretches.push(self.stretch(client, channel, change.seq - 1, change.seq));
                     stretches.extend(self.seat(client, channel, change.seq));
                     self.heal_after_binding((client.service, channel));
@@ -227,7 +257,20 @@ impl Hub {
                 _ => {}
             }
         }
-        Ok(())
+        has_taken
+    }
+
+    /// Takes a client's seat away. False when it had none.
+    pub(super) fn unseat(&self, client: &Client, channel: ChannelSid) -> bool {
+        let had_one = client.give_up_seat(channel);
+        if had_one {
+            let key = (client.service, channel);
+            if let Some(room) = self.room(key) {
+                room.lock().unseat(client);
+            }
+            self.close_if_empty(key);
+        }
+        had_one
     }
 
     /// Delivers what was missed, no faster than the client reads it, then lets live events through.

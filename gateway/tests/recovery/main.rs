@@ -142,3 +142,39 @@ fn a_membership_that_ended_before_the_client_came_is_not_told_to_it() {
         .block_on(async { History::plays(&World::new().await, &steps).await })
         .unwrap();
 }
+
+/// Somebody who is here joined at the other node, of which this one did not hear as the bus was down, and another member
+/// came here afterwards: the room begins behind the join.
+#[test]
+fn a_join_that_was_lost_is_told_though_another_member_came_after_it() {
+    let back = |person| Step::Back {
+        person,
+        gateway: 0,
+        cursor: 7,
+        meanwhile: 0,
+    };
+    let says = |node| Step::Say {
+        by: PEOPLE,
+        channel: 0,
+        node,
+    };
+    let steps = [
+        back(0),
+        Step::Bus { is_down: true },
+        Step::JoinOrLeave {
+            person: 0,
+            channel: 0,
+            node: 1,
+            itself: false,
+        },
+        says(1),
+        back(2),
+        says(0),
+        Step::Bus { is_down: false },
+        says(1),
+    ];
+    let system = System::new();
+    system
+        .block_on(async { History::plays(&World::new().await, &steps).await })
+        .unwrap();
+}
