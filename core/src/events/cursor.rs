@@ -287,8 +287,7 @@ pub async fn missed(
 
 /// The stretches of one channel that a member may hear: from what it knows to each leave, from each join on, and to
 /// the end (`last_seq`) when it is a member now.
-#[must_use]
-pub fn spans(known: i64, changes: &[log::MembershipChange], last_seq: Option<i64>) -> Vec<(i64, i64)> {
+pub(super) fn spans(known: i64, changes: &[log::MembershipChange], last_seq: Option<i64>) -> Vec<(i64, i64)> {
     let mut spans = Vec::new();
     let mut changes = changes.iter().filter(|change| change.seq > known).peekable();
     // Before the first change the opposite held; without any, what holds now held all along.

@@ -6,6 +6,7 @@ mod turn;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Instant,
 };
 
 use hubbub_core::{
@@ -48,6 +49,8 @@ pub(crate) const REPORTS_IN_FLIGHT: u32 = 64;
 pub(crate) struct Client {
     /// Names it in events, so that it does not get its own messages.
     pub(crate) id: Uuid,
+    /// When it came.
+    pub(crate) since: Instant,
     pub(crate) socket: Socket,
     pub(crate) account: AccountSid,
     pub(crate) service: ServiceSid,
@@ -90,6 +93,10 @@ struct Held {
     events: Vec<(Arc<Event>, EventKind)>,
     /// How far each channel was told from the database meanwhile: live events up to there are known.
     told: HashMap<ChannelSid, i64>,
+    /// It is held for joins that came late.
+    for_joins: bool,
+    /// A join came that can only be followed once this is over.
+    has_joined: bool,
 }
 
 impl Client {
@@ -104,6 +111,7 @@ impl Client {
     ) -> Arc<Self> {
         Arc::new(Self {
             id: Uuid::new_v4(),
+            since: Instant::now(),
             socket,
             account: token.account,
             service: token.service,
@@ -193,10 +201,16 @@ impl Client {
         }
     }
 
-    /// Delivers an event that it missed, ahead of those that are held back. It carries no cursor: until all that
-    /// was missed is there, the client's old cursor is the true one.
+    /// What came late begins at this cursor: from now on, each event of it has one that tells how far it has come.
+    pub(crate) fn goes_on_from(&self, cursor: Cursor) {
+        self.state.lock().replayed = Some(Box::new(cursor));
+    }
+
+    /// Delivers an event that it missed, ahead of those that are held back. Unless it is of a channel that was joined late,
+    /// it carries no cursor: until all that was missed is there, the client's old cursor is the true one. What is known
+    /// for its own is only noted.
     pub(crate) fn catch_up(&self, event: Event, kind: EventKind, watermark: Timestamp) {
-        let mut offset = None;
+        let (mut position, mut is_late) = (None, false);
         if let (Some(channel), Some(seq)) = (event.channel, event.seq) {
             let mut state = self.state.lock();
             note(
@@ -210,15 +224,29 @@ impl Client {
             );
             if let Some(held) = &mut state.held {
                 held.told.insert(channel, seq);
+                is_late = held.for_joins;
             }
-            offset = self.replayed(&mut state, channel, seq);
+            position = self.replayed(&mut state, channel, seq);
+        }
+        if self.sent(&event) {
+            return;
         }
         self.note_delivery(&event);
         let encoded = Encoded::new(Arc::new(event));
-        let packet = match offset {
-            Some(offset) => encoded
-                .open(&self.socket, &self.base, kind)
-                .map(|head| Outgoing::shared(head).with_tail(format!("}},\"{offset}\"]"))),
+        let packet = match position {
+            Some(position) => encoded.open(&self.socket, &self.base, kind).map(|head| {
+                let cursor = if is_late {
+                    format!(",\"cursor\":\"{position}\"")
+                } else {
+                    String::new()
+                };
+                let offset = if self.recovers {
+                    format!(",\"{position}\"")
+                } else {
+                    String::new()
+                };
+                Outgoing::shared(head).with_tail(format!("{cursor}}}{offset}]"))
+            }),
             None => encoded
                 .whole(&self.socket, &self.base, kind)
                 .map(Outgoing::shared),
@@ -228,7 +256,7 @@ impl Client {
         }
     }
 
-    /// The offset behind a missed event: what the client had, and how far it has come since.
+    /// Where the client stands behind a missed event: what it had, and how far it has come since.
     fn replayed(&self, state: &mut State, channel: ChannelSid, seq: i64) -> Option<String> {
         let replayed = state.replayed.as_mut()?;
         replayed.recent.insert(cursor::tag(channel), seq);
@@ -240,11 +268,16 @@ impl Client {
         Some(self.cursors.encode(self.owner, replayed.watermark, recent))
     }
 
-    /// Lets live events through, those held back first.
-    pub(crate) fn release(&self, watermark: Timestamp) {
+    /// Lets live events through, those held back first. True when joins are to be followed that came meanwhile.
+    pub(crate) fn release(&self, watermark: Timestamp) -> bool {
         let mut state = self.state.lock();
         state.replayed = None;
-        let Held { events, told } = state.held.take().unwrap_or_default();
+        let Held {
+            events,
+            told,
+            has_joined,
+            ..
+        } = state.held.take().unwrap_or_default();
         for (event, kind) in events {
             let known = event.channel.and_then(|channel| told.get(&channel).copied());
             if event.seq.is_some() && (event.seq <= known || event.seq <= noted(&state.recent, event.channel))
@@ -256,6 +289,31 @@ impl Client {
                 self.socket.send(packet);
             }
         }
+        has_joined
+    }
+
+    /// Holds live events back until [`Client::release`], to follow joins that came late. When they are held already, that
+    /// is left to whoever releases them.
+    pub(crate) fn hold_for_joins(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.gone {
+            return false;
+        }
+        if let Some(held) = &mut state.held {
+            held.has_joined = true;
+            return false;
+        }
+        state.held = Some(Held {
+            for_joins: true,
+            ..Held::default()
+        });
+        true
+    }
+
+    /// Whether live events are held back for joins that came late.
+    pub(crate) fn is_held_for_joins(&self) -> bool {
+        let state = self.state.lock();
+        state.held.as_ref().is_some_and(|held| held.for_joins)
     }
 
     /// Holds live events back until [`Client::release`]. False when they are held already.
@@ -328,6 +386,16 @@ impl Client {
         let state = self.state.lock();
         let recent = state.recent.iter().map(|recent| (recent.tag, recent.seq));
         self.cursors.encode(self.owner, watermark, recent)
+    }
+
+    /// The same, to be worked with.
+    pub(crate) fn stands(&self, watermark: Timestamp) -> Cursor {
+        let state = self.state.lock();
+        let recent = state.recent.iter().map(|recent| (recent.tag, recent.seq));
+        Cursor {
+            watermark,
+            recent: recent.collect(),
+        }
     }
 
     /// Takes over what a cursor of the client's says that it has: of channels that it has left too.

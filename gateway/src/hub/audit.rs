@@ -58,18 +58,20 @@ impl Hub {
     }
 
     async fn compare_all(self: &Arc<Self>) -> Result<bool> {
-        self.compare_clients().await?;
+        let all_heard = self.compare_clients().await?;
         self.compare_operators().await?;
         self.compare_desks().await?;
-        let complete = self.compare_rooms().await?;
+        let complete = self.compare_rooms().await? && all_heard;
         if complete {
             self.clear_desks();
         }
         Ok(complete)
     }
 
-    /// Finds joins of connected users that the bus lost, and ends clients whose user, key or account is gone.
-    async fn compare_clients(self: &Arc<Self>) -> Result<()> {
+    /// Finds joins of connected users that the bus lost, and ends clients whose user, key or account is gone. True when
+    /// no join was lost.
+    async fn compare_clients(self: &Arc<Self>) -> Result<bool> {
+        let mut all_heard = true;
         let db = self.core.db.reader();
         let since = self.watermark().minus(MARGIN);
         let clients = self.every_client();
@@ -110,10 +112,11 @@ impl Hub {
                 if self.clients_of(join.service, &identity).iter().any(unheard) {
                     let events: Vec<_> = log::read(db, join, 1).await?.into_iter().map(Arc::new).collect();
                     self.take(&events);
+                    all_heard = false;
                 }
             }
         }
-        Ok(())
+        Ok(all_heard)
     }
 
     /// Finds changes of pools that the bus lost.

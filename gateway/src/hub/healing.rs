@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hubbub_core::{
     Result,
     events::{
+        EventKind,
         cursor::position,
         log::{self, Stretch},
     },
@@ -82,6 +83,9 @@ impl Hub {
                     });
                 }
                 self.typing_is_over(key, &event);
+                if event.kind == EventKind::MemberJoined {
+                    self.seat_late(key, &event);
+                }
             }
         }
         Ok(())

@@ -50,7 +50,7 @@ use crate::{
 };
 
 pub(crate) use operators::{Attendance, Pools};
-pub(crate) use resume::Start;
+pub(crate) use resume::{PACE, Start};
 pub(crate) use typing::{Pass, Typing};
 
 type RoomKey = (ServiceSid, ChannelSid);
@@ -337,6 +337,7 @@ impl Hub {
         }
     }
 
+    /// The clients of whoever joins by this event.
     fn newcomers(&self, event: &Event) -> Vec<Arc<Client>> {
         event
             .subject()

@@ -27,22 +27,32 @@ const PORTION: i64 = 500;
 const SEATS: usize = 500;
 /// How long a client may take to read what it missed.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a full queue is looked at.
-const PACE: Duration = Duration::from_millis(5);
+/// How often a full queue is looked at, and a client that catches up.
+pub(crate) const PACE: Duration = Duration::from_millis(5);
 
 /// What a client that takes its place has to catch up with.
 pub(crate) struct Start {
     stretches: Vec<Stretch>,
     /// Whether nothing is missing behind the cursor; `None` without a cursor.
     pub(crate) complete: Option<bool>,
+    besides_own: bool,
 }
 
 impl Start {
-    /// Nothing but these.
-    pub(super) fn of(stretches: impl Iterator<Item = Stretch>) -> Self {
+    fn of(stretches: Vec<Stretch>, complete: Option<bool>) -> Self {
         Self {
-            stretches: stretches.collect(),
+            stretches,
+            complete,
+            besides_own: false,
+        }
+    }
+
+    /// These, without what the client has sent itself since it came: that it has by the acks.
+    pub(super) fn besides_own(stretches: Vec<Stretch>) -> Self {
+        Self {
+            stretches,
             complete: None,
+            besides_own: true,
         }
     }
 }
@@ -137,7 +147,7 @@ impl Hub {
                 stretches = attending::merged(stretches);
             }
         }
-        Ok(Start { stretches, complete })
+        Ok(Start::of(stretches, complete))
     }
 
     /// The cursor, when it is this client's and the log reaches back to it.
@@ -156,7 +166,12 @@ impl Hub {
     }
 
     /// Seats the client, which knows the channel up to `known`; answers what the room delivered beyond that.
-    pub(super) fn seat(self: &Arc<Self>, client: &Arc<Client>, channel: ChannelSid, known: i64) -> Option<Stretch> {
+    pub(super) fn seat(
+        self: &Arc<Self>,
+        client: &Arc<Client>,
+        channel: ChannelSid,
+        known: i64,
+    ) -> Option<Stretch> {
         let key = (client.service, channel);
         let behind = loop {
             let (room, _) = self.open_room(key, known);
@@ -288,18 +303,26 @@ impl Hub {
                 portion.push(Stretch { until, ..rest });
                 rest.after = until;
                 if room == 0 {
-                    self.deliver_portion(client, &portion).await?;
+                    self.deliver_portion(client, &portion, start.besides_own).await?;
                     portion.clear();
                     room = PORTION;
                 }
             }
         }
-        self.deliver_portion(client, &portion).await
+        self.deliver_portion(client, &portion, start.besides_own).await
     }
 
-    async fn deliver_portion(&self, client: &Arc<Client>, portion: &[Stretch]) -> Result<()> {
-        for event in self.core.connecting.read_all(portion).await? {
+    async fn deliver_portion(
+        &self,
+        client: &Arc<Client>,
+        portion: &[Stretch],
+        besides_own: bool,
+    ) -> Result<()> {
+        for mut event in self.core.connecting.read_all(portion).await? {
             self.wait_for_room(client).await?;
+            if besides_own {
+                event.connection = self.core.writer.socket_of(event.id);
+            }
             let kind = self.kind_for(client, &event);
             client.catch_up(event, kind, self.watermark());
         }
@@ -335,10 +358,7 @@ impl Hub {
     /// Whatever the database refuses.
     pub(crate) async fn missed_since(&self, client: &Client, text: &str) -> Result<Start> {
         let Some(cursor) = self.readable(client, text) else {
-            return Ok(Start {
-                stretches: Vec::new(),
-                complete: Some(false),
-            });
+            return Ok(Start::of(Vec::new(), Some(false)));
         };
         let identity = client.identity.as_str();
         let channels = i32::try_from(client.seats().len()).unwrap_or(i32::MAX);
@@ -364,9 +384,6 @@ impl Hub {
             stretches.extend(attending::missed(db, tenant, &pools, &cursor, &active).await?);
             stretches = attending::merged(stretches);
         }
-        Ok(Start {
-            stretches,
-            complete: Some(true),
-        })
+        Ok(Start::of(stretches, Some(true)))
     }
 }

@@ -1,6 +1,6 @@
 //! A channel as this process's clients hear it: its events in order, each once.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use hubbub_core::{
     Timestamp,
@@ -10,6 +10,9 @@ use hubbub_core::{
 
 use super::encoded::Encoded;
 use crate::client::Client;
+
+/// The `seq` of the event that each channel begins with.
+const CHANNEL_ADDED: i64 = 1;
 
 /// A client in a room.
 struct Seat {
@@ -30,6 +33,8 @@ pub(crate) fn moves_clients(kind: EventKind) -> bool {
 
 /// The local end of a channel.
 pub(crate) struct Room {
+    /// What came after this event it has heard without a gap, and since when.
+    begins: (i64, Instant),
     /// The last event that was delivered.
     last_seq: i64,
     seats: Vec<Seat>,
@@ -57,6 +62,7 @@ pub(crate) enum Followup {
 impl Room {
     pub(crate) fn new(last_seq: i64) -> Self {
         Self {
+            begins: (last_seq, Instant::now()),
             last_seq,
             seats: Vec::new(),
             pool: None,
@@ -187,8 +193,18 @@ impl Room {
 
     /// The gap cannot be read any more: goes on behind it. Clients learn the truth when they next resume.
     pub(crate) fn skip_to(&mut self, seq: i64) {
-        self.last_seq = self.last_seq.max(seq);
-        self.waiting = self.waiting.split_off(&(self.last_seq + 1));
+        if seq > self.last_seq {
+            self.begins = (seq, Instant::now());
+            self.last_seq = seq;
+            self.waiting = self.waiting.split_off(&(seq + 1));
+        }
+    }
+
+    /// Whether the room has heard every join and leave of the client's user that the client was not told of: it is older
+    /// than the client, or begins where the client knows the channel, or where the channel begins.
+    fn vouches_for(&self, client: &Client, told: Option<i64>) -> bool {
+        let (first_seq, since) = self.begins;
+        since < client.since || first_seq <= told.unwrap_or(CHANNEL_ADDED)
     }
 
     /// Tells events between which nobody comes or goes: to one client after the other, to each all of them.
@@ -234,8 +250,10 @@ impl Room {
                     seat.operator &= Some(seat.client.identity.as_str()) != subject;
                 }
                 for client in newcomers(event) {
-                    // One that came since may know already how that membership ended.
-                    if client.told(channel) < event.seq && client.take_seat(channel) {
+                    // One that came since may know already how that membership ended. Whom the room cannot vouch for, the
+                    // database is asked about.
+                    let told = client.told(channel);
+                    if told < event.seq && self.vouches_for(&client, told) && client.take_seat(channel) {
                         client.deliver(&encoded, EventKind::ChannelJoined, watermark);
                         let operator = false;
                         self.seats.push(Seat {

@@ -20,7 +20,7 @@ use serde_json::{Value, json, value::RawValue};
 use self::args::Args;
 use crate::{
     client::{Client, REPORTS_IN_FLIGHT, SENDS_IN_FLIGHT},
-    hub::{Hub, Start},
+    hub::{self, Hub, Start},
     limits::{self, Pass, VerbMeter},
     socket_io::{AckSender, IncomingEvent},
 };
@@ -93,7 +93,7 @@ impl Session {
                 let synced = json!({ "cursor": cursor, "complete": complete });
                 session.client.tell("synced", &synced, &cursor);
             }
-            session.client.release(session.hub.watermark());
+            session.hub.release(&session.client);
         };
         tokio::spawn(work);
     }
@@ -192,11 +192,17 @@ impl Session {
 
     async fn sync(self: &Arc<Self>, args: &Args) -> Answer {
         let cursor = args.required_text("cursor")?;
-        if self.client.hold() {
+        // What else it catches up with as it comes ends in a `synced` of its own.
+        let mut is_held = self.client.hold();
+        while !is_held && self.client.is_held_for_joins() {
+            tokio::time::sleep(hub::PACE).await;
+            is_held = self.client.hold();
+        }
+        if is_held {
             match self.hub.missed_since(&self.client, cursor).await {
                 Ok(start) => self.catch_up(start),
                 Err(error) => {
-                    self.client.release(self.hub.watermark());
+                    self.hub.release(&self.client);
                     return Err(error);
                 }
             }

@@ -57,6 +57,8 @@ struct Mark {
     connection: Connection,
     /// What it had of each channel.
     has: Vec<i64>,
+    /// What it may have had, since an earlier cursor may have covered it.
+    optional: Vec<i64>,
 }
 
 /// A client, and what it is to hear.
@@ -311,10 +313,14 @@ impl<'a> History<'a> {
         found.sort_by_key(|(place, _)| *place);
         for (place, cursor) in found {
             let has = has(&heard[here.from.min(place)..place]);
+            let may_have = here.listens.iter().map(|listens| listens.optional);
+            let optional = has.iter().zip(may_have).map(|(&has, optional)| has.max(optional));
+            let optional = optional.collect();
             marks.push(Mark {
                 cursor,
                 connection,
                 has,
+                optional,
             });
         }
         here.noted = (heard.len(), here.client.cursors.len());
@@ -331,13 +337,13 @@ impl<'a> History<'a> {
 
     /// What a client is to hear that goes on from there.
     fn listens(&self, mark: &Mark, connection: Connection) -> Vec<Listening> {
-        let channels = self.channels.iter().zip(&mark.has);
+        let channels = self.channels.iter().zip(mark.has.iter().zip(&mark.optional));
         channels
-            .map(|(channel, &after)| Listening {
+            .map(|(channel, (&after, &optional))| Listening {
                 connection,
                 after,
                 replayed: channel.end(),
-                optional: channel.own_after(after, mark.connection),
+                optional: channel.own_after(optional, mark.connection),
             })
             .collect()
     }
@@ -483,11 +489,8 @@ impl<'a> History<'a> {
         for (channel, listens) in self.channels.iter().zip(&here.listens) {
             let mut told = channel.told(person, listens);
             let heard = heard_of(here, channel);
-            if let Some((first, ..)) = heard.first().filter(|(first, ..)| *first > listens.optional) {
-                told.retain(|(seq, ..)| seq >= first || *seq > listens.optional);
-            } else if heard.is_empty() {
-                told.retain(|(seq, ..)| *seq > listens.optional);
-            }
+            let first = heard.first().map_or(i64::MAX, |(first, ..)| *first);
+            told.retain(|(seq, ..)| *seq >= first || *seq > listens.optional);
             if heard != told {
                 return Err(format!(
                     "in {} it heard {heard:?}, not {told:?}; {listens:?}",
